@@ -1,0 +1,265 @@
+"""A valid cluster file as frozen data.
+
+Field names are the file's, in Python's spelling. Everything is resolved: defaults are filled in, what a machine
+inherits from the cluster stands on the machine. Nothing here reads, checks or decides what lands on a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from kgen import names
+from kgen.versions import Version
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Role = Literal["master", "node"]
+Algorithm = Literal["RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256", "ECDSA-P384"]
+TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``controlPlaneEndpoint``: a DNS name or an address, and a port (the bind port where the file gives none)."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return ``host:port``, IPv6 literals bracketed; this is also what goes into kubeadm-config."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One extra argument of a component; name without dashes. Order and repetition are kept."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One entry of ``extraVolumes``; an empty ``path_type`` means no check, as in Kubernetes."""
+
+    name: str
+    host_path: str
+    mount_path: str
+    read_only: bool = False
+    path_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """``apiServer``, ``controllerManager``, ``scheduler``. ``extra_envs`` entries are Kubernetes EnvVar objects."""
+
+    extra_args: tuple[Argument, ...] = ()
+    extra_volumes: tuple[Volume, ...] = ()
+    extra_envs: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServer(Component):
+    """``apiServer``; ``cert_sans`` are DNS names (wildcards allowed) and addresses as written."""
+
+    cert_sans: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEtcd:
+    """``etcd.local``: a stacked member on every master."""
+
+    data_dir: PurePosixPath = names.ETCD_DATA_DIR
+    image_repository: str = ""
+    image_tag: str = ""
+    extra_args: tuple[Argument, ...] = ()
+    extra_envs: tuple[Mapping[str, Any], ...] = ()
+    server_cert_sans: tuple[str, ...] = ()
+    peer_cert_sans: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Networking:
+    """``networking``; the tuples hold one network per address family, first family first."""
+
+    service_subnets: tuple[Network, ...]
+    pod_subnets: tuple[Network, ...] = ()
+    dns_domain: str = names.DEFAULT_CLUSTER_DOMAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Addon:
+    """``dns`` and ``proxy``; empty image fields mean kubeadm's own choice."""
+
+    disabled: bool = False
+    image_repository: str = ""
+    image_tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapToken:
+    """One entry of ``bootstrapTokens``; the token itself is only in the bundle. ``ttl`` zero: never expires."""
+
+    ttl: timedelta = timedelta(hours=24)
+    description: str = ""
+    usages: tuple[str, ...] = ("signing", "authentication")
+    groups: tuple[str, ...] = (names.GROUP_DEFAULT_NODE_TOKEN,)
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A taint; ``value`` may be empty."""
+
+    key: str
+    effect: TaintEffect
+    value: str = ""
+
+    def __str__(self) -> str:
+        """Return the taint as the kubelet's ``--register-with-taints`` takes it."""
+        return f"{self.key}={self.value}:{self.effect}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRegistration:
+    """``nodeRegistration`` of one machine, the cluster's defaults merged in."""
+
+    cri_socket: str = names.CRI_SOCKET
+    kubelet_extra_args: tuple[Argument, ...] = ()
+    ignore_preflight_errors: tuple[str, ...] = ()
+    image_pull_policy: ImagePullPolicy = "IfNotPresent"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One entry of ``machines``, or of ``pools`` (``is_pool``: one document for any number of machines).
+
+    ``taints`` is what the Node object shall have, kubeadm's default filled in. ``addresses`` holds one address
+    per family; empty on pools and where a node's entry gives none. ``bind_port`` is the API server's on masters.
+    """
+
+    name: str
+    role: Role
+    addresses: tuple[Address, ...] = ()
+    is_pool: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    registration: NodeRegistration = NodeRegistration()
+    bind_port: int = names.API_SERVER_PORT
+
+    @property
+    def address(self) -> Address:
+        """Return the first address: the advertise address of a master."""
+        return self.addresses[0]
+
+    @property
+    def host(self) -> str:
+        """Return the first address as it stands in a URL."""
+        return f"[{self.address}]" if self.address.version == 6 else str(self.address)
+
+    @property
+    def local_api_endpoint(self) -> str:
+        """Return ``https://<address>:<bindPort>`` of a master."""
+        return f"https://{self.host}:{self.bind_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProxy:
+    """``httpProxy``: what containerd, the kubelet and the static pods see as ``*_PROXY``; empty strings: unset."""
+
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """``pki``: what is ours about keys. ``ship_ca_keys`` ``all`` puts kubeadm's full set on the masters."""
+
+    ship_ca_keys: Literal["cluster", "all"] = "cluster"
+    keep_super_admin: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One entry of ``users``: cloud-init's fields as written, but ``plain_text_passwd``, which becomes a hash."""
+
+    fields: Mapping[str, Any]
+    plain_text_password: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """Return the login name; empty for cloud-init's ``default`` entry."""
+        return str(self.fields.get("name", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster file that was read and found valid."""
+
+    name: str
+    kubernetes_version: Version
+    machines: tuple[Machine, ...]
+    networking: Networking
+    cluster_name: str
+    pools: tuple[Machine, ...] = ()
+    control_plane_endpoint: Endpoint | None = None
+    api_server: ApiServer = ApiServer()
+    controller_manager: Component = Component()
+    scheduler: Component = Component()
+    etcd: LocalEtcd = LocalEtcd()
+    dns: Addon = Addon()
+    proxy: Addon = Addon()
+    image_repository: str = names.DEFAULT_IMAGE_REPOSITORY
+    encryption_algorithm: Algorithm = "ECDSA-P256"
+    certificate_validity: timedelta = timedelta(days=365)
+    ca_certificate_validity: timedelta = timedelta(days=3650)
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    bootstrap_tokens: tuple[BootstrapToken, ...] = (BootstrapToken(),)
+    kubelet: Mapping[str, Any] = field(default_factory=dict)
+    kube_proxy: Mapping[str, Any] = field(default_factory=dict)
+    http_proxy: HttpProxy = HttpProxy()
+    pki: Pki = Pki()
+    runner: Literal["embedded", "baked"] = "embedded"
+    provider: str = ""
+    set_hostname: bool = True
+    ntp: Mapping[str, Any] | None = None
+    users: tuple[User, ...] = ()
+
+    @property
+    def masters(self) -> tuple[Machine, ...]:
+        """Return the masters in file order; the first one keeps super-admin.conf."""
+        return tuple(machine for machine in self.machines if machine.role == "master")
+
+    @property
+    def documents(self) -> tuple[Machine, ...]:
+        """Return everything that gets a user-data document: machines, then pools, in file order."""
+        return self.machines + self.pools
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return what clients outside a master use: ``controlPlaneEndpoint``, else the only master's own address."""
+        if self.control_plane_endpoint is not None:
+            return self.control_plane_endpoint
+        first = self.masters[0]
+        return Endpoint(str(first.address), first.bind_port)
+
+    @property
+    def server(self) -> str:
+        """Return ``https://`` and the endpoint, as it stands in admin.conf and cluster-info."""
+        return f"https://{self.endpoint}"
+
+    @property
+    def service_address(self) -> Address:
+        """Return the first usable address of the first service subnet, the ``kubernetes`` Service."""
+        return self.networking.service_subnets[0][1]
+
+    @property
+    def dns_address(self) -> Address:
+        """Return the tenth address of the first service subnet, the ``kube-dns`` Service."""
+        return self.networking.service_subnets[0][10]

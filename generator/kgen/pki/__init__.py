@@ -1,0 +1,1 @@
+"""The certificates of a cluster: the table, the plan, the issuing."""
