@@ -35,7 +35,7 @@ KUBELET_HEALTHZ_PORT = 10248
 GROUP_MASTERS = "system:masters"
 GROUP_NODES = "system:nodes"
 GROUP_CLUSTER_ADMINS = "kubeadm:cluster-admins"
-GROUP_DEFAULT_NODE_TOKEN = "system:bootstrappers:kubeadm:default-node-token"
+GROUP_DEFAULT_NODE_TOKEN = "system:bootstrappers:kubeadm:default-node-token"  # noqa: S105 a group, not a secret
 NODE_USER_PREFIX = "system:node:"
 
 LABEL_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
