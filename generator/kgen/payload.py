@@ -7,6 +7,7 @@ files and objects refer to it, so that text around it stays text and compresses.
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -107,6 +108,16 @@ class ApiObject:
     def namespace(self) -> str:
         """Return the object's namespace, empty for cluster-wide kinds."""
         return str(self.body["metadata"].get("namespace", ""))
+
+    def complete(self, blobs: Mapping[str, Blob]) -> dict[str, Any]:
+        """Return a copy of the body with its contents filled in; only a token's expiration is left out."""
+        body: dict[str, Any] = copy.deepcopy(dict(self.body))
+        for keys, content in self.fill:
+            place = body
+            for key in keys[:-1]:
+                place = place[key]
+            place[keys[-1]] = expand(content, blobs)
+        return body
 
 
 @dataclass(frozen=True, slots=True)
