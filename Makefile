@@ -1,0 +1,45 @@
+# Two targets to know: `make demo` shows what kgen does, `make test` passes the tests. Both set up what they need.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+SET_UP := .venv/.set-up
+ARGS ?=
+
+.PHONY: help demo test dev check lint golden dist bench components
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+$(SET_UP): pyproject.toml scripts/setup
+	@PYTHON=$(PYTHON) scripts/setup
+
+dev: $(SET_UP) ## make .venv: kgen editable, with its development tools
+
+demo: $(SET_UP) ## render examples/prod.yaml and say what was made
+	@$(BIN)/kgen render examples/prod.yaml
+
+components: $(SET_UP) ## build the real programs the tests run against (cached outside the checkout)
+	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl update-ca-certificates=ca-certificates
+	@$(BIN)/python -m tests.components
+
+test: components ## unit and control-plane tiers, against real etcd, Kubernetes and cloud-init (ARGS=... for pytest)
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(SET_UP) ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test ## lint and test: what CI runs before it builds the packages
+
+golden: $(SET_UP) ## rewrite tests/golden from the current output; review the diff
+	@$(BIN)/pytest --update-golden $(ARGS) tests/unit
+
+dist: $(SET_UP) ## build sdist and wheel into dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+
+bench: components ## measure renders and document sizes side by side with kubeadm (ARGS=... for bench)
+	@$(BIN)/python -m bench $(ARGS)
