@@ -1,0 +1,40 @@
+"""Bytes of user-data, and what they are spent on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+
+import yaml
+
+PAYLOAD = "/etc/kgen/payload.json"
+
+
+def document(path: Path) -> tuple[int, dict[str, int]]:
+    """Return the bytes of a document as the cloud gets it, and of each part compressed on its own.
+
+    The parts add up to more than the document: compressed together they share what they have in common.
+    """
+    raw = path.read_bytes()
+    config = yaml.safe_load(gzip.decompress(raw))
+    contents = {entry["path"]: entry["content"] for entry in config["write_files"]}
+    payload = contents.pop(PAYLOAD)
+    body = json.loads(payload)["body"]
+    manifests = [entry for entry in body["files"] if entry[0].startswith("/etc/kubernetes/manifests/")]
+    others = [entry for entry in body["files"] if entry not in manifests]
+    rest = {key: value for key, value in body.items() if key not in ("blobs", "files", "objects")}
+    parts = {
+        "keys and certificates": _canonical(body["blobs"]),
+        "API objects": _canonical(body.get("objects", [])),
+        "manifests": _canonical(manifests),
+        "other files": _canonical(others),
+        "parameters": _canonical(rest),
+        "runner and units": "".join(contents.values()),
+    }
+    return len(raw), {name: len(zlib.compress(text.encode(), 9)) for name, text in parts.items()}
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
