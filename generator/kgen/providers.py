@@ -1,0 +1,50 @@
+"""What clouds accept as user-data: a size limit, what it counts, and whether gzip gets through.
+
+The names are the values of ``provider:`` in the cluster file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One place that hands user-data to machines.
+
+    ``limit_bytes`` is the largest document, None where there is no limit. ``counts`` says what is counted: the
+    document as it is (``raw``), or its base64 (``base64``). ``gzip`` is false where a compressed document does
+    not reach cloud-init intact. ``source`` is where the limit is documented.
+    """
+
+    name: str
+    title: str
+    limit_bytes: int | None
+    counts: Literal["raw", "base64"]
+    gzip: bool
+    source: str
+
+
+_ROWS = (
+    Provider("ec2", "Amazon EC2", 16_384, "raw", True, "EC2 user guide, instance user data"),
+    Provider("azure", "Microsoft Azure", 65_535, "raw", True, "Azure Compute reference, OSProfile.customData"),
+    Provider("openstack", "OpenStack Nova", 65_535, "base64", True, "Nova user guide, user data"),
+    Provider(
+        "gce", "Google Compute Engine", 262_144, "base64", True, "Compute Engine documentation, VM metadata limits"
+    ),
+    Provider("digitalocean", "DigitalOcean", 65_536, "raw", False, "DigitalOcean API reference, Droplet user_data"),
+    Provider("hetzner", "Hetzner Cloud", 32_768, "base64", True, "Hetzner Cloud API reference, server user_data"),
+    Provider("akamai", "Akamai (Linode)", 16_384, "base64", True, "Linode API reference, Metadata service"),
+    Provider(
+        "cloudstack", "Apache CloudStack", 32_768, "base64", True, "CloudStack API reference, deployVirtualMachine"
+    ),
+    Provider("oracle", "Oracle Cloud Infrastructure", 32_000, "base64", True, "OCI API reference, instance metadata"),
+    Provider(
+        "vsphere", "VMware vSphere guestinfo", 65_536, "base64", True, "cloud-init documentation, VMware datasource"
+    ),
+    Provider("nocloud", "NoCloud seed", None, "raw", True, "cloud-init documentation, NoCloud datasource"),
+)
+
+PROVIDERS: dict[str, Provider] = {row.name: row for row in _ROWS}
+"""Every provider by name, in the order of the documentation."""
