@@ -6,6 +6,7 @@ host's apt is configured with. No root is needed.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -89,10 +90,15 @@ def _update(apt: Sequence[str], state: Path, suite: str) -> None:
 
 
 def _mirrors() -> list[str]:
-    """Return the archives that the host's apt sources name, those with a component ``main``; security ones last."""
-    words = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
-    listed = cache.run([*words, "Created-By: Packages", "Component: main"]).splitlines()
-    pairs = sorted((line.split(" ") for line in listed), key=lambda pair: pair[1].endswith("-security"))
+    """Return the archives of the host's apt sources that have a component ``main``, as configured; security ones last.
+
+    Asked of `update --print-uris`, which also answers on a machine that has never fetched an index.
+    """
+    uris = cache.run(["apt-get", "--print-uris", "update"])
+    pairs = sorted(
+        re.findall(r"^'(\S+)/dists/(\S+)/main/binary-", uris, re.MULTILINE),
+        key=lambda pair: pair[1].endswith("-security"),
+    )
     return list(dict.fromkeys(uri for uri, _ in pairs))
 
 

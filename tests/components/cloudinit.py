@@ -1,0 +1,102 @@
+"""The real cloud-init of Debian's suites, in trees of their own: nothing of the host is configured or installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import cache, debian
+
+SUITES = {"22.4": "bookworm", "26.2": "forky"}
+"""The oldest and the newest cloud-init of interest, and the Debian suite that carries it."""
+
+_PACKAGES = (
+    "cloud-init",
+    "base-files",
+    "base-passwd",
+    "coreutils",
+    "dash",
+    "findutils",
+    "grep",
+    "hostname",
+    "iproute2",
+    "passwd",
+    "sed",
+    "util-linux",
+)
+_STAGES = (
+    ("init", "--local"),
+    ("init",),
+    ("modules", "--mode=config"),
+)  # what systemd starts up to cloud-config.target
+_CONFIG = """\
+datasource_list: [NoCloud]
+network: {config: disabled}
+syslog_fix_perms: null
+output: {all: "> /var/log/cloud-init-output.log"}
+cloud_init_modules: [bootcmd, write_files]
+cloud_config_modules: [runcmd]
+cloud_final_modules: []
+"""  # the modules that deliver; others would look for a real machine's services
+_ENTER = """\
+set -e
+cd "$1" && shift
+mount -t proc proc proc
+mount -t tmpfs tmpfs dev
+for device in null urandom; do touch dev/$device && mount --bind /dev/$device dev/$device; done
+touch dev/console
+exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin "$@"
+"""
+_NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--uts", "--pid", "--fork")
+
+
+def tree(suite: str) -> Path:
+    """Return the cached tree with cloud-init of ``suite`` and what it calls."""
+    return debian.root("cloud-init", suite, _PACKAGES)
+
+
+class Machine:
+    """A copy of a suite's tree that boots as far as ``cloud-config.target``, in namespaces of its own."""
+
+    def __init__(self, version: str, directory: Path) -> None:
+        """Copy the tree of cloud-init ``version`` (a key of ``SUITES``) to ``directory``, which must not exist."""
+        self.root = directory
+        cache.run(["cp", "--archive", "--reflink=auto", tree(SUITES[version]), directory])
+        for name in ("dev", "proc", "run", "sys", "tmp", "var/lib/cloud/seed/nocloud", "var/log"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        for name in ("passwd", "group"):  # made by base-passwd's installation
+            shutil.copy(directory / f"usr/share/base-passwd/{name}.master", directory / "etc" / name)
+        (directory / "etc/cloud/cloud.cfg.d/99-test.cfg").write_text(_CONFIG, encoding="utf-8")
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run ``command`` as root of the tree: no network, its own processes and mounts."""
+        words = [*_NAMESPACES, "sh", "-c", _ENTER, "sh", str(self.root), *command]
+        return subprocess.run(words, capture_output=True, text=True)
+
+    def version(self) -> str:
+        """Return what this cloud-init says its version is."""
+        return self.run("cloud-init", "--version").stdout.split()[-1]
+
+    def schema(self, document: bytes) -> subprocess.CompletedProcess[str]:
+        """Check ``document`` (plain text) with ``cloud-init schema``."""
+        (self.root / "tmp/document.yaml").write_bytes(document)
+        return self.run("cloud-init", "schema", "--config-file", "/tmp/document.yaml")
+
+    def boot(self, user_data: bytes, instance_id: str = "i-1") -> str:
+        """Boot once with ``user_data`` from a NoCloud seed; return cloud-init's log of this boot.
+
+        Raises:
+            RuntimeError: a stage failed.
+        """
+        seed = self.root / "var/lib/cloud/seed/nocloud"
+        (seed / "user-data").write_bytes(user_data)
+        (seed / "meta-data").write_text(f"instance-id: {instance_id}\n", encoding="utf-8")
+        shutil.rmtree(self.root / "run/cloud-init", ignore_errors=True)
+        log = self.root / "var/log/cloud-init.log"
+        log.unlink(missing_ok=True)
+        for stage in _STAGES:
+            done = self.run("cloud-init", *stage)
+            if done.returncode != 0:
+                raise RuntimeError(f"cloud-init {' '.join(stage)} exited {done.returncode}: {done.stdout}{done.stderr}")
+        return log.read_text(encoding="utf-8")
