@@ -58,8 +58,6 @@ _KUBELET_LABELS = frozenset(
         "beta.kubernetes.io/os",
         "failure-domain.beta.kubernetes.io/region",
         "failure-domain.beta.kubernetes.io/zone",
-        "failure-domain.kubernetes.io/region",
-        "failure-domain.kubernetes.io/zone",
         "node.kubernetes.io/instance-type",
         "topology.kubernetes.io/region",
         "topology.kubernetes.io/zone",

@@ -90,12 +90,12 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def render(name: str, **context: object) -> str:
+def render(name: str, /, **context: object) -> str:
     """Return the text of the template ``name``, a path below the templates' root; it is not parsed back."""
     return _environment().get_template(name).render(**context)
 
 
-def render_yaml(name: str, **context: object) -> tuple[Any, ...]:
+def render_yaml(name: str, /, **context: object) -> tuple[Any, ...]:
     """Return the documents of the rendered template as objects.
 
     Raises:
@@ -104,7 +104,7 @@ def render_yaml(name: str, **context: object) -> tuple[Any, ...]:
     return tuple(yaml.load_all(render(name, **context), Loader=yaml.CSafeLoader))
 
 
-def render_text(name: str, **context: object) -> str:
+def render_text(name: str, /, **context: object) -> str:
     """Return the text of the template ``name``, parsed back once.
 
     Raises:
@@ -115,7 +115,7 @@ def render_text(name: str, **context: object) -> str:
     return text
 
 
-def render_content(name: str, **context: object) -> Content:
+def render_content(name: str, /, **context: object) -> Content:
     """Return the text of the template ``name`` with a place for each Pem or PemBase64 in ``context``.
 
     Raises:
@@ -141,7 +141,7 @@ def check_yaml(text: str | bytes) -> None:
 
 
 class _Dumper(yaml.CSafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 the signature is PyYAML's
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
@@ -150,7 +150,7 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = None
     if "\n" in text:
         style = "|"
-    elif dumper.resolve(yaml.ScalarNode, text, (True, False)) != tag or _AMBIGUOUS_IN_GO.fullmatch(text):
+    elif dumper.resolve(yaml.ScalarNode, text, (True, False)) != tag or _AMBIGUOUS_IN_GO.fullmatch(text):  # type: ignore[no-untyped-call]
         style = '"'
     return yaml.ScalarNode(tag, text, style=style)
 

@@ -1,0 +1,257 @@
+"""The static pods of a master: a table of four, and the one template they share.
+
+Facts: the manifests that ``kubeadm init --dry-run`` v1.37 prints. The flags are in ``flags``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from kgen import names
+from kgen.config.model import Argument, Cluster, Component, LocalEtcd, Machine, Volume
+from kgen.payload import Stage
+from kgen.render import engine, environment, flags, images
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a component answers its probes; an empty ``host`` leaves it to the kubelet (the pod's address)."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The paths a component's probes ask; an empty one: no such probe. Times and thresholds are in the template."""
+
+    liveness: str
+    startup: str
+    readiness: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticPod:
+    """A row of the table: everything that sets one component apart."""
+
+    name: str
+    stage: Stage
+    image: Callable[[Cluster], str]
+    flags: Callable[[Cluster, Machine], Mapping[str, str]]
+    settings: Callable[[Cluster], Component | LocalEtcd]
+    annotations: Callable[[Machine], Mapping[str, str]]
+    listener: Callable[[Cluster, Machine], Listener]
+    probes: Probes
+    requests: Mapping[str, str]
+    volumes: Callable[[Cluster], Sequence[Volume]]
+
+
+_CA_DIRECTORIES = {
+    "ca-certs": "/etc/ssl/certs",
+    "etc-ca-certificates": "/etc/ca-certificates",
+    "usr-local-share-ca-certificates": "/usr/local/share/ca-certificates",
+    "usr-share-ca-certificates": "/usr/share/ca-certificates",
+}
+"""What Debian and Ubuntu have with the package ca-certificates; kubeadm mounts what it finds on the machine."""
+
+
+def _apiserver_volumes(cluster: Cluster) -> list[Volume]:
+    return [_directory("k8s-certs", str(names.PKI_DIR)), *(_directory(*item) for item in _CA_DIRECTORIES.items())]
+
+
+def _controller_manager_volumes(cluster: Cluster) -> list[Volume]:
+    return [*_apiserver_volumes(cluster), _kubeconfig("controller-manager.conf")]
+
+
+def _scheduler_volumes(cluster: Cluster) -> list[Volume]:
+    return [_kubeconfig("scheduler.conf")]
+
+
+def _etcd_volumes(cluster: Cluster) -> list[Volume]:
+    return [
+        _directory("etcd-data", str(cluster.etcd.data_dir), read_only=False),
+        _directory("etcd-certs", str(names.PKI_DIR / "etcd"), read_only=False),
+    ]
+
+
+def _directory(name: str, path: str, *, read_only: bool = True) -> Volume:
+    return Volume(name, path, path, read_only, "DirectoryOrCreate")
+
+
+def _kubeconfig(name: str) -> Volume:
+    path = str(names.KUBERNETES_DIR / name)
+    return Volume("kubeconfig", path, path, read_only=True, path_type="FileOrCreate")
+
+
+def _apiserver_listener(cluster: Cluster, machine: Machine) -> Listener:
+    return Listener("HTTPS", str(machine.address), machine.bind_port)
+
+
+def _local_listener(extra: Sequence[Argument], port: int) -> Listener:
+    """Return where a component with ``--bind-address`` answers; an unspecified address leaves the host open."""
+    host = flags.last(extra, "bind-address", "127.0.0.1")
+    return Listener("HTTPS", "" if _is_unspecified(host) else host, port)
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _controller_manager_listener(cluster: Cluster, machine: Machine) -> Listener:
+    return _local_listener(cluster.controller_manager.extra_args, names.CONTROLLER_MANAGER_PORT)
+
+
+def _scheduler_listener(cluster: Cluster, machine: Machine) -> Listener:
+    return _local_listener(cluster.scheduler.extra_args, names.SCHEDULER_PORT)
+
+
+def _etcd_listener(cluster: Cluster, machine: Machine) -> Listener:
+    """Return the first of etcd's metrics URLs, an override included."""
+    default = f"http://{flags.loopback(machine)}:{names.ETCD_METRICS_PORT}"
+    url = urlsplit(flags.last(cluster.etcd.extra_args, "listen-metrics-urls", default).split(",")[0])
+    return Listener(url.scheme.upper(), url.hostname or "", url.port or names.ETCD_METRICS_PORT)
+
+
+def _no_annotations(machine: Machine) -> Mapping[str, str]:
+    return {}
+
+
+STATIC_PODS: tuple[StaticPod, ...] = (
+    StaticPod(
+        name="etcd",
+        stage="etcd",
+        image=images.etcd,
+        flags=flags.etcd,
+        settings=lambda cluster: cluster.etcd,
+        annotations=lambda machine: {
+            "kubeadm.kubernetes.io/etcd.advertise-client-urls": flags.etcd_client_url(machine)
+        },
+        listener=_etcd_listener,
+        probes=Probes(liveness="/livez", readiness="/readyz", startup="/readyz"),
+        requests={"cpu": "100m", "memory": "100Mi"},
+        volumes=_etcd_volumes,
+    ),
+    StaticPod(
+        name="kube-apiserver",
+        stage="apiserver",
+        image=lambda cluster: images.component(cluster, "kube-apiserver"),
+        flags=flags.apiserver,
+        settings=lambda cluster: cluster.api_server,
+        annotations=lambda machine: {
+            "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint": f"{machine.host}:{machine.bind_port}"
+        },
+        listener=_apiserver_listener,
+        probes=Probes(liveness="/livez", readiness="/readyz", startup="/livez"),
+        requests={"cpu": "250m"},
+        volumes=_apiserver_volumes,
+    ),
+    StaticPod(
+        name="kube-controller-manager",
+        stage="controllers",
+        image=lambda cluster: images.component(cluster, "kube-controller-manager"),
+        flags=flags.controller_manager,
+        settings=lambda cluster: cluster.controller_manager,
+        annotations=_no_annotations,
+        listener=_controller_manager_listener,
+        probes=Probes(liveness="/healthz", startup="/healthz"),
+        requests={"cpu": "200m"},
+        volumes=_controller_manager_volumes,
+    ),
+    StaticPod(
+        name="kube-scheduler",
+        stage="controllers",
+        image=lambda cluster: images.component(cluster, "kube-scheduler"),
+        flags=flags.scheduler,
+        settings=lambda cluster: cluster.scheduler,
+        annotations=_no_annotations,
+        listener=_scheduler_listener,
+        probes=Probes(liveness="/livez", readiness="/readyz", startup="/livez"),
+        requests={"cpu": "100m"},
+        volumes=_scheduler_volumes,
+    ),
+)
+"""In the order they start."""
+
+
+def path(pod: StaticPod) -> PurePosixPath:
+    """Return where the kubelet finds the manifest."""
+    return names.MANIFESTS_DIR / f"{pod.name}.yaml"
+
+
+def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
+    """Return the text of one manifest of a master."""
+    settings = pod.settings(cluster)
+    listener = pod.listener(cluster, machine)
+    return engine.render_text(
+        "manifests/static-pod.yaml.j2",
+        name=pod.name,
+        annotations=pod.annotations(machine),
+        command=[pod.name, *flags.join(pod.flags(cluster, machine), settings.extra_args)],
+        env=_env(cluster, settings),
+        image=pod.image(cluster),
+        target=_probe_target(listener),
+        liveness=pod.probes.liveness,
+        readiness=pod.probes.readiness,
+        startup=pod.probes.startup,
+        port=listener.port,
+        requests=pod.requests,
+        mounts=_mounts(pod, cluster, settings),
+        volumes=_volumes(pod, cluster, settings),
+    )
+
+
+def etcd_health_url(cluster: Cluster, machine: Machine) -> str:
+    """Return the URL that answers once a master's etcd serves; the same one its startup probe asks."""
+    return _health_url("etcd", _etcd_listener(cluster, machine))
+
+
+def controller_health_urls(cluster: Cluster) -> list[tuple[str, str]]:
+    """Return component and URL of what starts last: controller-manager and scheduler, at the port they listen on."""
+    first = cluster.masters[0]
+    urls = []
+    for pod in STATIC_PODS:
+        if pod.stage == "controllers":
+            listener = pod.listener(cluster, first)
+            port = int(flags.last(pod.settings(cluster).extra_args, "secure-port", str(listener.port)))
+            urls.append((pod.name, _health_url(pod.name, replace(listener, port=port))))
+    return urls
+
+
+def _health_url(name: str, listener: Listener) -> str:
+    """Return where a component answers on its own machine; the loopback address reaches an unspecified one."""
+    host = "127.0.0.1" if not listener.host or _is_unspecified(listener.host) else listener.host
+    pod = next(pod for pod in STATIC_PODS if pod.name == name)
+    authority = f"[{host}]:{listener.port}" if ":" in host else f"{host}:{listener.port}"
+    return f"{listener.scheme.lower()}://{authority}{pod.probes.startup}"
+
+
+def _probe_target(listener: Listener) -> dict[str, str]:
+    host = {"host": listener.host} if listener.host else {}
+    return {**host, "port": "probe-port", "scheme": listener.scheme}
+
+
+def _env(cluster: Cluster, settings: Component | LocalEtcd) -> list[dict[str, Any]]:
+    """Return a container's environment: the proxies (etcd needs none), and what the cluster file adds or replaces."""
+    proxies = [] if isinstance(settings, LocalEtcd) else environment.proxy_variables(cluster)
+    return environment.merge(proxies, settings.extra_envs)
+
+
+def _mounts(pod: StaticPod, cluster: Cluster, settings: Component | LocalEtcd) -> Sequence[Volume]:
+    """Return the volumes as they are mounted: by name, but etcd's as the table lists them, as in kubeadm."""
+    return pod.volumes(cluster) if isinstance(settings, LocalEtcd) else _volumes(pod, cluster, settings)
+
+
+def _volumes(pod: StaticPod, cluster: Cluster, settings: Component | LocalEtcd) -> list[Volume]:
+    """Return the volumes by name; an extra one replaces a default of its name."""
+    extra = () if isinstance(settings, LocalEtcd) else settings.extra_volumes
+    by_name = {volume.name: volume for volume in (*pod.volumes(cluster), *extra)}
+    return [by_name[name] for name in sorted(by_name)]
