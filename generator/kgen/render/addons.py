@@ -114,18 +114,19 @@ def kube_proxy_configuration(cluster: Cluster) -> dict[str, Any]:
 
 
 def _kube_proxy_kubeconfig(cluster: Cluster) -> str:
+    """Return the kubeconfig of kube-proxy's pods, with kubeadm's order of keys: the hash is over the text."""
     service_account = "/var/run/secrets/kubernetes.io/serviceaccount"
     configuration = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
             {
-                "name": "default",
                 "cluster": {"certificate-authority": f"{service_account}/ca.crt", "server": cluster.server},
+                "name": "default",
             }
         ],
-        "contexts": [{"name": "default", "context": {"cluster": "default", "namespace": "default", "user": "default"}}],
+        "contexts": [{"context": {"cluster": "default", "namespace": "default", "user": "default"}, "name": "default"}],
         "current-context": "default",
         "users": [{"name": "default", "user": {"tokenFile": f"{service_account}/token"}}],
     }
-    return engine.to_yaml(configuration).rstrip("\n")
+    return engine.to_yaml(configuration, sort_keys=False).rstrip("\n")

@@ -158,11 +158,10 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def to_yaml(value: object) -> str:
-    """Return ``value`` as block-style YAML with sorted keys, as kubeadm writes its objects.
+def to_yaml(value: object, *, sort_keys: bool = True) -> str:
+    """Return ``value`` as block-style YAML, keys sorted as kubeadm sorts those of its objects.
 
     For kubeadm's own defaults the bytes are kubeadm's, which the hash of a component configuration needs.
     """
-    return str(
-        yaml.dump(value, Dumper=_Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True, width=1 << 30)
-    )
+    style: dict[str, Any] = {"default_flow_style": False, "allow_unicode": True, "width": 1 << 30}
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=sort_keys, **style))
