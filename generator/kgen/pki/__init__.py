@@ -1,1 +1,1 @@
-"""The certificates of a cluster: the table, the plan, the issuing."""
+"""The certificates: which there are, what they must say, how they are issued and read back."""

@@ -1,0 +1,120 @@
+"""What a certificate says, read back from its text. Imports cryptography; import it late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar, cast
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from kgen.pki import keys
+from kgen.pki.issue import USAGE_OIDS
+from kgen.pki.plan import Request
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The fields of a certificate that kgen decides on, and the certificate itself."""
+
+    certificate: x509.Certificate
+    cn: str
+    groups: tuple[str, ...]
+    usages: tuple[str, ...]
+    dns: tuple[str, ...]
+    ips: tuple[str, ...]
+    is_ca: bool
+    not_before: datetime
+    not_after: datetime
+    algorithm: str
+
+    @property
+    def public_key(self) -> keys.PublicKey:
+        """Return the certificate's public key."""
+        return cast("keys.PublicKey", self.certificate.public_key())
+
+
+def decode(pem: str) -> Decoded:
+    """Return what the first certificate in ``pem`` says; the others are its chain.
+
+    Raises:
+        ValueError: it is no X.509 certificate with an RSA or ECDSA key.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificates(pem.encode())[0]
+        return _decode(certificate)
+    except Exception as error:  # the parser's reasons differ by field and version
+        raise ValueError("cannot be read as a certificate") from error
+
+
+def _decode(certificate: x509.Certificate) -> Decoded:
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        raise ValueError("is for a key that is neither RSA nor ECDSA")
+    sans = _extension(certificate, x509.SubjectAlternativeName)
+    usages = _extension(certificate, x509.ExtendedKeyUsage)
+    constraints = _extension(certificate, x509.BasicConstraints)
+    names_of_usages = {oid: usage for usage, oid in USAGE_OIDS.items()}
+    return Decoded(
+        certificate=certificate,
+        cn="".join(_values(certificate, NameOID.COMMON_NAME)),
+        groups=tuple(_values(certificate, NameOID.ORGANIZATION_NAME)),
+        usages=tuple(names_of_usages.get(oid, oid.dotted_string) for oid in usages or ()),
+        dns=tuple(sans.get_values_for_type(x509.DNSName)) if sans else (),
+        ips=tuple(str(address) for address in sans.get_values_for_type(x509.IPAddress)) if sans else (),
+        is_ca=bool(constraints and constraints.ca),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        algorithm=keys.algorithm_of(key),
+    )
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _values(certificate: x509.Certificate, oid: ObjectIdentifier) -> list[str]:
+    return [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
+
+
+def is_signed_by(leaf: Decoded, ca: Decoded) -> bool:
+    """Return whether ``ca``'s key signed ``leaf`` and its name stands in it as the issuer."""
+    try:
+        leaf.certificate.verify_directly_issued_by(ca.certificate)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def differences(decoded: Decoded, request: Request) -> str:
+    """Return what keeps ``decoded`` from saying what ``request`` asks for, as a phrase; empty when nothing does.
+
+    Key and dates are no part of that. The order of SANs and usages has no meaning.
+    """
+    return "; ".join(_differences(decoded, request))
+
+
+def _differences(decoded: Decoded, request: Request) -> Iterator[str]:
+    if decoded.cn != request.cn:
+        yield f"CN is {decoded.cn!r}, not {request.cn!r}"
+    rows = (
+        ("O", decoded.groups, request.groups),
+        ("usage", decoded.usages, request.usages),
+        ("SAN", decoded.dns + decoded.ips, request.dns + request.ips),
+    )
+    for what, has, wanted in rows:
+        missing = [value for value in wanted if value not in has]
+        surplus = [value for value in has if value not in wanted]
+        if missing:
+            yield f"{what} {', '.join(missing)} is missing"
+        if surplus:
+            yield f"{what} {', '.join(surplus)} is no longer wanted"
