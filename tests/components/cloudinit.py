@@ -83,7 +83,11 @@ class Machine:
         (self.root / "tmp/document.yaml").write_bytes(document)
         return self.run("cloud-init", "schema", "--config-file", "/tmp/document.yaml")
 
-    def boot(self, user_data: bytes, instance_id: str = "i-1") -> str:
+    def instance(self, instance_id: str) -> Path:
+        """Return cloud-init's directory of an instance; its link ``instance`` is absolute and means the host's."""
+        return self.root / "var/lib/cloud/instances" / instance_id
+
+    def boot(self, user_data: bytes, instance_id: str) -> str:
         """Boot once with ``user_data`` from a NoCloud seed; return cloud-init's log of this boot.
 
         Raises:
