@@ -55,6 +55,12 @@ def supported_minors() -> list[str]:
     return [f"v1.{minor}" for minor in sorted(LAST_KNOWN_PATCH)]
 
 
+def newest() -> Version:
+    """Return the newest release whose image tags are known."""
+    minor = max(LAST_KNOWN_PATCH)
+    return Version(1, minor, LAST_KNOWN_PATCH[minor])
+
+
 def is_known_patch(version: Version) -> bool:
     """Return whether this patch's image tags were read from the real kubeadm."""
     return version.patch <= LAST_KNOWN_PATCH[version.minor]
