@@ -1,0 +1,74 @@
+"""Runs the real kubeadm without leaving a trace, and parses what it would have done."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.components import golang
+from tests.oracle.compare import Tree
+
+VERSION = "1.37.2"
+
+# kubeadm leaves its files flat in one directory; where each would be on the node:
+_MANIFESTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_KUBELET_FILES = ("config.yaml", "kubeadm-flags.env", "instance-config.yaml")
+_ATTACHED = re.compile(r"\[dryrun\] Would perform action CREATE on resource .*\n\[dryrun\] Attached object:\n")
+
+# In name spaces of its own kubeadm sees the node's host name, no network, and no port in use.
+_START = "import os, socket, sys; socket.sethostname(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
+
+
+def init(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Mapping[str, str]) -> Tree:
+    """Return the tree that ``kubeadm init`` would make from these configuration documents.
+
+    ``directory`` must be empty. ``variables`` are added to a bare environment.
+    """
+    config = directory / "kubeadm.yaml"
+    config.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
+    output = directory / "output"
+    output.mkdir()
+    name = documents[0]["nodeRegistration"]["name"]
+    kubeadm = golang.kubernetes(VERSION) / "kubeadm"
+    issued = datetime.now(UTC)
+    isolated = ["unshare", "--user", "--map-root-user", "--net", "--uts", sys.executable, "-I", "-c", _START, name]
+    result = subprocess.run(
+        [*isolated, kubeadm, "init", "--dry-run", "--ignore-preflight-errors=all", "--config", config],
+        env={"PATH": os.environ["PATH"], "KUBEADM_INIT_DRYRUN_DIR": str(output), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 0, f"kubeadm init --dry-run failed:\n{result.stderr}"
+    return Tree(dict(_files(output)), list(_objects(result.stdout)), issued)
+
+
+def _files(output: Path) -> Iterator[tuple[str, tuple[int, bytes]]]:
+    for path in output.rglob("*"):
+        if path.is_file():
+            yield _place(path.relative_to(output)), (path.stat().st_mode & 0o7777, path.read_bytes())
+
+
+def _place(path: Path) -> str:
+    if path.stem in _MANIFESTS and path.suffix == ".yaml":
+        return f"/etc/kubernetes/manifests/{path}"
+    if path.suffix in (".crt", ".key", ".pub"):
+        return f"/etc/kubernetes/pki/{path}"
+    if str(path) in _KUBELET_FILES:
+        return f"/var/lib/kubelet/{path}"
+    assert path.suffix == ".conf", f"kubeadm left an unknown file: {path}"
+    return f"/etc/kubernetes/{path}"
+
+
+def _objects(stdout: str) -> Iterator[dict[str, Any]]:
+    for text in _ATTACHED.split(stdout)[1:]:
+        yield yaml.safe_load(text.partition("\n\n")[0])

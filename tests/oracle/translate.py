@@ -1,0 +1,73 @@
+"""A cluster file as kubeadm's configuration, written down a second time: it shares no code with kgen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_SAME = (
+    "kubernetesVersion",
+    "controlPlaneEndpoint",
+    "networking",
+    "apiServer",
+    "controllerManager",
+    "scheduler",
+    "etcd",
+    "dns",
+    "proxy",
+    "imageRepository",
+    "certificateValidityPeriod",
+    "caCertificateValidityPeriod",
+    "featureGates",
+)
+_COMPONENT_CONFIGS = {
+    "kubelet": ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"),
+    "kubeProxy": ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"),
+}
+_PROXY_VARIABLES = {"httpProxy": "HTTP_PROXY", "httpsProxy": "HTTPS_PROXY", "noProxy": "NO_PROXY"}
+
+
+def kubeadm_config(
+    cluster: Mapping[str, Any], machine: Mapping[str, Any], tokens: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the documents for ``kubeadm init --config`` on a master of ``cluster``, a parsed cluster file."""
+    api = {"apiVersion": "kubeadm.k8s.io/v1beta4"}
+    settings = cluster.get("bootstrapTokens") or [{}]
+    addresses = machine["address"]
+    endpoint = {**cluster.get("localAPIEndpoint", {}), **machine.get("localAPIEndpoint", {})}
+    registration = {**cluster.get("nodeRegistration", {}), **machine.get("nodeRegistration", {})}
+    if "taints" in machine:
+        registration["taints"] = machine["taints"]
+    init = {
+        **api,
+        "kind": "InitConfiguration",
+        "bootstrapTokens": [{**entry, "token": token} for entry, token in zip(settings, tokens, strict=True)],
+        "localAPIEndpoint": {
+            **endpoint,
+            "advertiseAddress": addresses if isinstance(addresses, str) else addresses[0],
+        },
+        "nodeRegistration": {
+            "criSocket": "unix:///var/run/containerd/containerd.sock",
+            **registration,
+            "name": machine["name"],
+        },
+    }
+    configuration = {
+        **api,
+        "kind": "ClusterConfiguration",
+        "clusterName": cluster.get("clusterName", cluster["name"]),
+        "encryptionAlgorithm": cluster.get("encryptionAlgorithm", "ECDSA-P256"),
+        **{key: cluster[key] for key in _SAME if key in cluster},
+    }
+    components = [
+        {"apiVersion": version, "kind": kind, **cluster[key]}
+        for key, (version, kind) in _COMPONENT_CONFIGS.items()
+        if key in cluster
+    ]
+    return [init, configuration, *components]
+
+
+def environment(cluster: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that kubeadm copies into its static pods."""
+    proxies = cluster.get("httpProxy", {})
+    return {_PROXY_VARIABLES[key]: value for key, value in proxies.items()}
