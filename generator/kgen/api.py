@@ -1,0 +1,1 @@
+"""Load, render, write: what ``kgen render`` does, without a terminal."""

@@ -1,0 +1,49 @@
+"""What a disk refuses, as sentences; and a file written in one piece."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from kgen.errors import KgenError
+
+_WHOLE_DISK = {
+    errno.ENOSPC: ("the disk is full", "free some space, or choose another place with --output"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another place with --output"),
+    errno.EROFS: ("the file system is read-only", "choose another place with --output"),
+}
+_ONE_FILE = {
+    errno.EACCES: ("permission denied", "look at the owner and mode of the file and the directories above it"),
+    errno.EPERM: ("operation not permitted", "look at the owner, mode and attributes of the file"),
+    errno.ENOTDIR: ("something on this path is not a directory", ""),
+    errno.ENAMETOOLONG: ("the name is too long for this file system", ""),
+}
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into a KgenError that names its file, ``path`` where the whole disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0
+        if number in _WHOLE_DISK:
+            reason, hint = _WHOLE_DISK[number]
+            raise KgenError(f"{path}: {reason}", hint) from error
+        reason, hint = _ONE_FILE.get(number, (error.strerror or str(error), ""))
+        raise KgenError(f"{os.fsdecode(error.filename or path)}: {reason}", hint) from error
+
+
+def write_new(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that must not exist yet; its mode is right from the start or narrower, never wider."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode & 0o600)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
