@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import shlex
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,12 +28,14 @@ WHOLE = "(whole)"
 class Tree:
     """``files``: absolute path on the node → mode and content. ``objects``: what is created through the API.
 
-    ``issued`` is when the certificates were made; their validity is compared relative to it.
+    ``issued`` is when the certificates were made; their validity is compared relative to it. ``marks`` are the
+    labels and taints that the Node object gets through the API.
     """
 
     files: Mapping[str, tuple[int, bytes]]
     objects: Sequence[Mapping[str, Any]]
     issued: datetime
+    marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, order=True)
@@ -98,7 +101,7 @@ def _walk_flags(path: str, ours: list[str], theirs: list[str]) -> Iterator[tuple
 
 
 def _view(tree: Tree) -> dict[str, Any]:
-    view: dict[str, Any] = {}
+    view: dict[str, Any] = {"Node": dict(tree.marks)}
     for path, (mode, content) in tree.files.items():
         view[path] = {"mode": f"{mode:04o}", **_file_view(path, content, tree)}
     token_ids = [body["metadata"]["name"] for body in tree.objects if body["kind"] == "Secret"]
@@ -190,7 +193,7 @@ def _certificate_view(pem: bytes, tree: Tree) -> dict[str, Any]:
         "certificates": 1 + len(others),
         "version": certificate.version.name,
         "serial": "positive, 63 bits at most" if 0 < certificate.serial_number < 2**63 else certificate.serial_number,
-        "subject": certificate.subject.rfc4514_string(),
+        "subject": _subject(certificate),
         "issuer": certificate.issuer.rfc4514_string(),
         "publicKey": _public_key(certificate.public_key()),
         "signature": certificate.signature_algorithm_oid._name,
@@ -199,6 +202,12 @@ def _certificate_view(pem: bytes, tree: Tree) -> dict[str, Any]:
         "extensions": dict(extensions),
         "extensionOrder": [name for name, _ in extensions],
     }
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a Node's name may be longer than X.520 allows
+        return certificate.subject.rfc4514_string()
 
 
 def _minutes(moment: datetime, issued: datetime) -> str:

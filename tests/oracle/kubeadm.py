@@ -49,7 +49,8 @@ def init(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Map
         timeout=120,
     )
     assert result.returncode == 0, f"kubeadm init --dry-run failed:\n{result.stderr}"
-    return Tree(dict(_files(output)), list(_objects(result.stdout)), issued)
+    marks = {"labels": _marks(result.stdout, "labels"), "taints": _marks(result.stdout, "taints")}
+    return Tree(dict(_files(output)), list(_objects(result.stdout)), issued, marks)
 
 
 def _files(output: Path) -> Iterator[tuple[str, tuple[int, bytes]]]:
@@ -72,3 +73,9 @@ def _place(path: Path) -> str:
 def _objects(stdout: str) -> Iterator[dict[str, Any]]:
     for text in _ATTACHED.split(stdout)[1:]:
         yield yaml.safe_load(text.partition("\n\n")[0])
+
+
+def _marks(stdout: str, what: str) -> list[str]:
+    """Return the labels or taints with which kubeadm says it would mark the node."""
+    found = re.search(rf"\[mark-control-plane\] .* by adding the {what}:? \[(.*)\]", stdout)
+    return sorted(found[1].split()) if found else []

@@ -1,0 +1,57 @@
+"""Options and fixtures of all tests."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+REAL = ("real", "control_plane")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from the current output")
+
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections that leave the machine, but for tests that say they start real programs."""
+    if any(request.node.get_closest_marker(name) for name in REAL):
+        return
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family != socket.AF_UNIX and not ipaddress.ip_address(address[0]).is_loopback:
+            raise AssertionError(f"a unit test connects to {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def golden_tree(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, bytes]], None]:
+    """Return a check of a tree against ``tests/golden/<case>/``: missing and surplus files fail, too.
+
+    With ``--update-golden`` the folder is rewritten instead. The case's input is in ``input/`` and left alone.
+    """
+
+    def check(case: str, actual: Mapping[str, bytes]) -> None:
+        folder = GOLDEN / case / "output"
+        stored = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
+        if request.config.getoption("--update-golden"):
+            for path in stored.keys() - actual.keys():
+                stored[path].unlink()
+            for path, content in actual.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+            return
+        hint = "intended? run: make golden, and review the difference"
+        assert sorted(actual) == sorted(stored), hint
+        for path, content in sorted(actual.items()):
+            assert content.decode() == stored[path].read_text(encoding="utf-8"), f"{case}/{path}: {hint}"
+
+    return check
