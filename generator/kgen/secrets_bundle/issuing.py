@@ -1,41 +1,23 @@
-"""New keys and certificates as entries of the bundle."""
+"""New keys and certificates as entries of the bundle. Imports cryptography; import it late."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from kgen.config.model import Algorithm, Cluster
 from kgen.errors import InputError
+from kgen.pki import keys
+from kgen.pki.inspect import decode
+from kgen.pki.issue import Issuer, certificate_pem, issue
 from kgen.pki.plan import Request
-from kgen.secrets_bundle.model import Bundle, Entry, ServiceAccount
-from kgen.secrets_bundle.source import Source
-
-if TYPE_CHECKING:
-    from kgen.pki.issue import Issuer
-    from kgen.pki.keys import PrivateKey
+from kgen.secrets_bundle.model import Bundle, Entry, Issued, ServiceAccount
+from kgen.secrets_bundle.source import Progress, Source
 
 BACK_DATED = timedelta(hours=1)
 """How far NotBefore lies before the render: machines whose clocks are a little behind still accept it."""
-
-Progress = Callable[[int, int], None]
-"""Is told how many keys are made and how many there will be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """Entries by name, in the order of the requests, and the service account's pair: the kept one or a new one.
-
-    ``clamped`` names the leaves that end before their validity is over, because their CA does.
-    """
-
-    entries: Mapping[str, Entry]
-    service_account: ServiceAccount
-    clamped: tuple[str, ...]
 
 
 def issue_entries(
@@ -51,9 +33,6 @@ def issue_entries(
     Raises:
         InputError: a CA has no key in the bundle, or has ended.
     """
-    from kgen.pki import keys
-    from kgen.pki.issue import certificate_pem, issue
-
     algorithm = cluster.encryption_algorithm
     authorities = kept.authorities if kept else {}
     signers = _Signers(authorities)
@@ -109,17 +88,13 @@ class _Signers:
             )
 
     def of(self, name: str) -> Issuer:
-        from kgen.pki import keys
-        from kgen.pki.inspect import decode
-        from kgen.pki.issue import Issuer
-
         if name not in self._issuers:
             entry = self._entries[name]
             self._issuers[name] = Issuer(decode(entry.certificate).certificate, keys.load_private(str(entry.key)))
         return self._issuers[name]
 
 
-def _keys(algorithm: Algorithm, count: int, source: Source, progress: Progress) -> Iterator[PrivateKey]:
+def _keys(algorithm: Algorithm, count: int, source: Source, progress: Progress) -> Iterator[keys.PrivateKey]:
     """Yield new keys; RSA ones come from as many threads as the machine has processors."""
     if not algorithm.startswith("RSA"):
         for _ in range(count):

@@ -74,6 +74,18 @@ class Bundle:
         return {**self.authorities, **self.certificates}
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Entries by name, in the order of the requests, and the service account's pair: the kept one or a new one.
+
+    ``clamped`` names the leaves that end before their validity is over, because their CA does.
+    """
+
+    entries: Mapping[str, Entry]
+    service_account: ServiceAccount
+    clamped: tuple[str, ...]
+
+
 def digest(bundle: Bundle, requests: Iterable[Request]) -> str:
     """Return a digest of the key material and of what every certificate must say.
 

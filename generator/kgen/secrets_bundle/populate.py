@@ -10,12 +10,10 @@ from kgen.config.model import Cluster
 from kgen.errors import InputError, Problem
 from kgen.pki.plan import Request, plan
 from kgen.secrets_bundle.advice import advice
-from kgen.secrets_bundle.issuing import Issued, Progress, issue_entries
 from kgen.secrets_bundle.membership import members, refuse_other_masters
-from kgen.secrets_bundle.model import Bundle, digest
+from kgen.secrets_bundle.model import Bundle, Issued, digest
 from kgen.secrets_bundle.passwords import password_hashes
-from kgen.secrets_bundle.source import Source
-from kgen.secrets_bundle.verify import examine
+from kgen.secrets_bundle.source import Progress, Source
 
 ASKED_FOR = "renewal was asked for"
 
@@ -60,10 +58,12 @@ def populate(
     due = {**due, **_asked_for(renew, requests)}
     entries = kept.entries if kept else {}
     wanted = [request for request in requests if request.name not in entries or request.name in due]
-    if kept is not None and not wanted:
-        issued = Issued({}, kept.service_account, ())
-    else:
+    if kept is None or wanted:
+        from kgen.secrets_bundle.issuing import issue_entries  # late: cryptography is slow to import
+
         issued = issue_entries(wanted, kept, cluster, now, source, progress)
+    else:
+        issued = Issued({}, kept.service_account, ())
     entries = {**entries, **issued.entries}
     populated = Bundle(
         masters=kept.masters if kept else members(cluster),
@@ -93,6 +93,8 @@ def _keep(
     refuse_other_masters(bundle, cluster)
     if bundle.verified == digest(bundle, requests):
         return bundle, {}
+    from kgen.secrets_bundle.verify import examine  # late: as above
+
     examination = examine(bundle, requests)
     return examination.bundle, examination.due
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,9 @@ from kgen.config.model import Algorithm
 
 if TYPE_CHECKING:
     from kgen.pki.keys import PrivateKey
+
+Progress = Callable[[int, int], None]
+"""Is told how many keys are made and how many there will be, where making them takes seconds."""
 
 _TOKEN_ALPHABET = string.digits + string.ascii_lowercase
 _SALT_ALPHABET = "./" + string.digits + string.ascii_letters
@@ -24,6 +26,8 @@ def _key(algorithm: Algorithm) -> PrivateKey:
 
 
 def _serial() -> int:
+    import secrets  # as below: most runs need no randomness, and it is slow to import
+
     return secrets.randbelow(2**63 - 1) + 1
 
 
@@ -36,6 +40,8 @@ def _salt() -> str:
 
 
 def _text(alphabet: str, length: int) -> str:
+    import secrets
+
     return "".join(secrets.choice(alphabet) for _ in range(length))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,10 +12,12 @@ from pathlib import Path
 from kgen.errors import InputError, KgenError, Problem, ProblemsError
 from kgen.secrets_bundle import document
 from kgen.secrets_bundle.model import Bundle
+from kgen.secrets_bundle.nodes import RESTORE
 
 MODE = 0o600
 LOCK_PATIENCE_SECONDS = 3.0
 _LOCK_POLL_SECONDS = 0.05
+_SCRATCH_SUFFIX = ".secrets.yaml"  # what git is told to ignore
 _AGE_HEADERS = ("age-encryption.org/v1", "-----BEGIN AGE ENCRYPTED FILE-----")
 
 
@@ -47,7 +48,7 @@ def read(path: Path) -> Bundle | None:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         message = "the secrets bundle is damaged: not UTF-8 text"
-        raise ProblemsError([Problem(str(path), line, column, "", "B101", message, document.RESTORE)]) from None
+        raise ProblemsError([Problem(str(path), line, column, "", "B101", message, RESTORE)]) from None
     if text.startswith(_AGE_HEADERS):
         raise InputError(f"{path} is encrypted with age", f"decrypt it: age --decrypt --output {path} …")
     return document.parse(text, str(path))
@@ -56,7 +57,7 @@ def read(path: Path) -> Bundle | None:
 def write(path: Path, bundle: Bundle) -> None:
     """Replace the file by ``bundle``, mode 0600, in one step: whatever happens, the old file or the new one is there.
 
-    A symbolic link stays one; the file it points to is replaced.
+    A symbolic link stays one; the file it points to is replaced. Call it while ``locked`` is held.
 
     Raises:
         KgenError: it cannot be written (disk full, read-only, no permission); the old file is untouched.
@@ -70,18 +71,31 @@ def write(path: Path, bundle: Bundle) -> None:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)  # mode 0600
+    _remove_leftovers(target)
+    scratch = target.with_name(f"{_scratch_prefix(target)}{os.getpid()}{_SCRATCH_SUFFIX}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
-        Path(name).replace(target)
+        scratch.replace(target)
     except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
+            scratch.unlink()
         raise
     _sync_directory(target.parent)
+
+
+def _scratch_prefix(target: Path) -> str:
+    return f".{target.name.removesuffix('.secrets.yaml')}.new-"
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what a killed kgen left: it holds keys. Nobody else is writing, as the lock is held."""
+    for path in target.parent.iterdir():
+        if path.name.startswith(_scratch_prefix(target)) and path.name.endswith(_SCRATCH_SUFFIX):
+            path.unlink()
 
 
 def _sync_directory(directory: Path) -> None:

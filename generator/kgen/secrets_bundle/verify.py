@@ -1,18 +1,16 @@
-"""Every key and certificate checked against each other and against what they must say."""
+"""Every key and certificate checked against each other and what they must say. Imports cryptography; import it late."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from kgen.errors import Problem, ProblemsError
+from kgen.pki import keys
+from kgen.pki.inspect import Decoded, decode, differences, is_signed_by
 from kgen.pki.plan import Request
-from kgen.secrets_bundle.document import RESTORE
 from kgen.secrets_bundle.model import Bundle, Entry, ServiceAccount
-
-if TYPE_CHECKING:
-    from kgen.pki.inspect import Decoded
+from kgen.secrets_bundle.nodes import RESTORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,6 @@ class _Examiner:
             self._report(entry.line, field, "is no CA certificate", RESTORE)
 
     def _examine_leaf(self, request: Request, ca_name: str, due: dict[str, str]) -> None:
-        from kgen.pki.inspect import differences, is_signed_by
-
         entry = self._bundle.certificates.get(request.name)
         if entry is None:
             return
@@ -103,9 +99,6 @@ class _Examiner:
 
     def _decode(self, name: str, field: str, entry: Entry, hint: str) -> Decoded | None:
         """Note what the certificate says, and that the key beside it is its own."""
-        from kgen.pki import keys
-        from kgen.pki.inspect import decode
-
         try:
             decoded = decode(entry.certificate)
         except ValueError as error:
@@ -126,8 +119,6 @@ class _Examiner:
         return decoded
 
     def _examine_service_account(self, pair: ServiceAccount) -> ServiceAccount:
-        from kgen.pki import keys
-
         try:
             key = keys.load_private(pair.key)
         except ValueError as error:
