@@ -21,7 +21,7 @@ def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
         "podSubnet": flags.comma_list(cluster.networking.pod_subnets),
         "serviceSubnet": flags.comma_list(cluster.networking.service_subnets),
     }
-    api_server = _component(cluster.api_server) | _given(certSANs=_lower(cluster.api_server.cert_sans))
+    api_server = _component(cluster.api_server) | _given(certSANs=list(cluster.api_server.cert_sans))
     configuration = {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "ClusterConfiguration",
@@ -60,8 +60,8 @@ def _local_etcd(cluster: Cluster) -> dict[str, Any]:
         imageTag=etcd.image_tag,
         extraArgs=_arguments(etcd.extra_args),
         extraEnvs=_variables(etcd.extra_envs),
-        serverCertSANs=_lower(etcd.server_cert_sans),
-        peerCertSANs=_lower(etcd.peer_cert_sans),
+        serverCertSANs=list(etcd.server_cert_sans),
+        peerCertSANs=list(etcd.peer_cert_sans),
     )
 
 
@@ -80,10 +80,6 @@ def _variables(variables: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _volume(volume: Volume) -> dict[str, Any]:
     optional = _given(readOnly=volume.read_only, pathType=volume.path_type)
     return {"name": volume.name, "hostPath": volume.host_path, "mountPath": volume.mount_path, **optional}
-
-
-def _lower(names_and_addresses: Sequence[str]) -> list[str]:
-    return [entry.lower() for entry in names_and_addresses]
 
 
 def _given(**fields: Any) -> dict[str, Any]:
