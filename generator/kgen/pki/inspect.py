@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,7 +84,9 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
 
 
 def _values(certificate: x509.Certificate, oid: ObjectIdentifier) -> list[str]:
-    return [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
+    with warnings.catch_warnings():  # about names longer than X.520 allows, which Kubernetes takes (kgen.pki.issue)
+        warnings.simplefilter("ignore", UserWarning)
+        return [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
 
 
 def is_signed_by(leaf: Decoded, ca: Decoded) -> bool:
