@@ -31,11 +31,15 @@ _OPTIONAL_DURATIONS = frozenset(
 def overlay(defaults: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``defaults`` with the user's fields in their places, durations spelled as Go spells them.
 
-    An empty value counts as not given, as it does for kubeadm.
+    An empty text or object counts as not given, an empty list as nothing at all, as for kubeadm.
     """
     result = dict(defaults)
     for key, value in user.items():
-        if value is None or (not value and isinstance(value, str | list | dict)):
+        if value in (None, "", {}):
+            continue
+        if value == []:
+            if defaults.get(key):
+                del result[key]
             continue
         default = defaults.get(key)
         if isinstance(value, Mapping):

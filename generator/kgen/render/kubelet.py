@@ -29,6 +29,27 @@ _ZERO_DURATIONS = (
 )
 """Fields that kubeadm writes although it does not set them; zero leaves them to the kubelet."""
 
+_OMITTED_ZEROS = frozenset(
+    {
+        "enableContentionProfiling",
+        "eventBurst",
+        "evictionMaxPodGracePeriod",
+        "kernelMemcgNotification",
+        "kubeAPIBurst",
+        "maxOpenFiles",
+        "maxPods",
+        "nodeLeaseDurationSeconds",
+        "podsPerCore",
+        "port",
+        "protectKernelDefaults",
+        "readOnlyPort",
+        "registryBurst",
+        "runOnce",
+        "serverTLSBootstrap",
+    }
+)
+"""Fields that kubeadm leaves out when the user sets them to zero or false: for them that is the same."""
+
 
 def configuration(cluster: Cluster) -> dict[str, Any]:
     """Return the KubeletConfiguration of the whole cluster, as ``kube-system/kubelet-config`` holds it."""
@@ -53,7 +74,8 @@ def configuration(cluster: Cluster) -> dict[str, Any]:
         "staticPodPath": str(names.MANIFESTS_DIR),
         **dict.fromkeys(_ZERO_DURATIONS, "0s"),
     }
-    return {**component_config.overlay(defaults, cluster.kubelet), "rotateCertificates": True}
+    user = {name: value for name, value in cluster.kubelet.items() if value or name not in _OMITTED_ZEROS}
+    return {**component_config.overlay(defaults, user), "rotateCertificates": True}
 
 
 def config_yaml(cluster: Cluster, cri_socket: str) -> str:

@@ -56,7 +56,10 @@ def test_the_users_fields_win_but_rotation_stays():
             "maxPods": 7,
             "syncFrequency": "90s",
             "staticPodPath": "",
-            "clusterDNS": None,
+            "clusterDNS": [],
+            "clusterDomain": None,
+            "readOnlyPort": 0,
+            "failSwapOn": False,
             "authentication": {"webhook": {"cacheTTL": "120s"}},
         },
     )
@@ -65,7 +68,10 @@ def test_the_users_fields_win_but_rotation_stays():
     assert configuration["maxPods"] == 7
     assert configuration["syncFrequency"] == "1m30s"
     assert configuration["staticPodPath"] == "/etc/kubernetes/manifests"
-    assert configuration["clusterDNS"] == ["10.96.0.10"]
+    assert configuration["clusterDomain"] == "cluster.local"
+    assert "clusterDNS" not in configuration
+    assert "readOnlyPort" not in configuration
+    assert configuration["failSwapOn"] is False
     assert configuration["authentication"]["webhook"] == {"cacheTTL": "2m0s", "enabled": True}
     assert cluster.kubelet["authentication"] == {"webhook": {"cacheTTL": "120s"}}
 
