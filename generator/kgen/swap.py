@@ -13,6 +13,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from kgen.errors import KgenError
 
 NAME = ".kgen-new"
 DIRECTORY_MODE = 0o700
+PATIENCE_SECONDS = 3.0
+_POLL_SECONDS = 0.02
 _ATTEMPTS = 100  # each fails only when another process removes the directory in that moment
 
 Kind = Literal["create", "update", "remove", "mode"]
@@ -125,10 +128,7 @@ class Staging:
             except FileNotFoundError:
                 continue
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                raise KgenError(f"another kgen is writing to {self._root}", "try again when it has finished") from None
+                self._wait(fd)
             except BaseException:
                 os.close(fd)
                 raise
@@ -137,6 +137,17 @@ class Staging:
                 return
             os.close(fd)
         raise KgenError(f"{self._root} cannot be made", "is something on this path a dangling link?")
+
+    def _wait(self, fd: int) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise KgenError(f"another kgen is writing to {self._root}", "wait until it is done") from None
+                time.sleep(_POLL_SECONDS)
 
     def _roll_back(self) -> None:
         """Put back what the journal lists, newest first. May be interrupted and repeated."""

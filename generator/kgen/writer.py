@@ -54,6 +54,11 @@ class Comparison:
         """Return what differs so far; removals and the lock file are known after ``finish``."""
         return tuple(self._changes)
 
+    @property
+    def files(self) -> Mapping[str, lock.FileRecord]:
+        """Return what was staged, by path."""
+        return self._produced
+
     def stage(self, artifact: Artifact) -> Change | None:
         """Compare one file with the disk; return the difference, None when there is none.
 
@@ -171,7 +176,6 @@ class Output(Comparison):
         except BaseException:
             self._staging.close()
             raise
-        self._is_prepared = False
 
     def __enter__(self) -> Self:
         """Return the output itself."""
@@ -195,7 +199,7 @@ class Output(Comparison):
     def prepare(self, facts: Mapping[str, Any]) -> tuple[Change, ...]:
         """Do everything that needs space or can be refused; afterwards ``commit`` only renames.
 
-        Returns what ``finish`` returns. Until ``commit`` it can still be abandoned.
+        Call it once, after the last file. Returns what ``finish`` returns. Until ``commit`` it can be abandoned.
         """
         changes = self.finish(facts)
         with disk_errors(self.root):
@@ -203,19 +207,16 @@ class Output(Comparison):
                 self._staging.keep(len(changes) - 1, self._new_lock, LOCK_MODE)
             if changes:
                 self._staging.prepare(changes)
-        self._is_prepared = True
         return changes
 
-    def commit(self, facts: Mapping[str, Any]) -> tuple[Change, ...]:
-        """Make the disk what was staged, and return what changed; ``facts`` go into the lock file, written last.
+    def commit(self) -> tuple[Change, ...]:
+        """Make the disk what was prepared, the lock file last; return what changed.
 
         Files of this section that were not staged are removed, with the directories that leaves empty.
 
         Raises:
             KgenError: it could not be done; the old output is whole again.
         """
-        if not self._is_prepared:
-            self.prepare(facts)
         try:
             with disk_errors(self.root):
                 for path, mode in self._wrong_modes.items():
