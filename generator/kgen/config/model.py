@@ -121,8 +121,8 @@ class Taint:
     value: str = ""
 
     def __str__(self) -> str:
-        """Return the taint as the kubelet's ``--register-with-taints`` takes it."""
-        return f"{self.key}={self.value}:{self.effect}"
+        """Return the taint as kubeadm passes it to the kubelet's ``--register-with-taints``."""
+        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from kgen.payload import Content, PemBase64
 from kgen.render import engine
 
 _CA = PemBase64("ca.crt")
+_TEMPLATE = "manifests/kubeconfig.yaml.j2"
 _BOOTSTRAP_USER = "tls-bootstrap-token-user"
 
 
@@ -44,10 +45,13 @@ CLIENTS: tuple[Client, ...] = (
 def client(cluster: Cluster, name: str, machine: Machine) -> Content:
     """Return ``<name>.conf`` as it stands on the master ``machine``; ``name`` is a row of ``CLIENTS``."""
     row = next(row for row in CLIENTS if row.name == name)
-    return _content(
-        cluster,
-        row.server(cluster, machine),
-        row.user(machine),
+    return engine.render_content(
+        _TEMPLATE,
+        ca=_CA,
+        server=row.server(cluster, machine),
+        cluster=cluster.cluster_name,
+        context=f"{row.user(machine)}@{cluster.cluster_name}",
+        user=row.user(machine),
         token=None,
         certificate=PemBase64(f"{name}.crt"),
         key=PemBase64(f"{name}.key"),
@@ -55,22 +59,21 @@ def client(cluster: Cluster, name: str, machine: Machine) -> Content:
 
 
 def bootstrap(cluster: Cluster, token: str) -> Content:
-    """Return ``bootstrap-kubelet.conf``, with which a node's kubelet asks for its certificate."""
-    return _content(cluster, cluster.server, _BOOTSTRAP_USER, token=token)
+    """Return ``bootstrap-kubelet.conf``, with which a node's kubelet asks for its certificate.
+
+    ``kubeadm join`` calls the context the same in every cluster.
+    """
+    return engine.render_content(
+        _TEMPLATE,
+        ca=_CA,
+        server=cluster.server,
+        cluster=cluster.cluster_name,
+        context=f"{_BOOTSTRAP_USER}@kubernetes",
+        user=_BOOTSTRAP_USER,
+        token=token,
+    )
 
 
 def cluster_info(cluster: Cluster) -> Content:
     """Return the kubeconfig in ``kube-public/cluster-info``: endpoint and CA, no user."""
     return engine.render_content("manifests/cluster-info.yaml.j2", ca=_CA, server=cluster.server)
-
-
-def _content(cluster: Cluster, server: str, user: str, **credential: object) -> Content:
-    return engine.render_content(
-        "manifests/kubeconfig.yaml.j2",
-        ca=_CA,
-        server=server,
-        cluster=cluster.cluster_name,
-        context=f"{user}@{cluster.cluster_name}",
-        user=user,
-        **credential,
-    )

@@ -27,7 +27,7 @@ def test_addresses_labels_and_taints_become_arguments():
     )
     assert flags_env(machine) == (
         'KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.1,fd00::1 --node-labels=a=b,rack=r7'
-        ' --register-with-taints=k=:NoSchedule,l=v:NoExecute"\n'
+        ' --register-with-taints=k:NoSchedule,l=v:NoExecute"\n'
     )
 
 
