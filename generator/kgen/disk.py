@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,53 @@ def write_new(path: Path, content: bytes, mode: int) -> None:
         os.fchmod(fd, mode)
     finally:
         os.close(fd)
+
+
+def create_file(path: Path, content: bytes) -> None:
+    """Create a file with the mode the umask gives: all of it, or none. Never replaces one.
+
+    Raises:
+        FileExistsError: something has this name.
+        OSError: it cannot be written.
+    """
+    if path.is_symlink() or path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with _beside(path, content, 0o666 & ~_umask()) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            temporary.rename(path)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Create or replace a file, all of it or none; mode and a link that points to it stay.
+
+    Raises:
+        OSError: it cannot be written; it is as it was.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        mode = 0o666 & ~_umask()
+    with _beside(target, content, mode) as temporary:
+        temporary.replace(target)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """Yield a file with this content in the directory of ``path``; it does not outlive the block."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write_new(temporary, content, mode)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

@@ -1,0 +1,157 @@
+"""Printing: results on stdout, everything said about the work on stderr, colour only for people."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kgen.errors import KgenError, Problem, ProblemsError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+PATIENCE_SECONDS = 1.0
+"""Work that takes longer shows its progress."""
+
+_PRIVATE = re.compile(r"passw|secret|token|key", re.IGNORECASE)
+_WIDTH = 100
+
+
+def wants_colour() -> bool | None:
+    """Return False where colour is unwanted (https://no-color.org, dumb terminals), None: where it is a terminal."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+
+
+class ReaderGoneError(Exception):
+    """Who read our output has seen enough (``kgen render … | head -1``)."""
+
+
+def out(text: str = "") -> None:
+    """Print a line of the result.
+
+    Raises:
+        ReaderGoneError: nobody reads it any more.
+        KgenError: stdout cannot be written.
+    """
+    try:
+        click.echo(text, color=wants_colour())
+    except BrokenPipeError as gone:
+        raise ReaderGoneError from gone
+    except OSError as refused:
+        raise KgenError(f"cannot write to the standard output: {refused.strerror}") from refused
+
+
+def note(text: str) -> None:
+    """Say something about the work on stderr."""
+    click.echo(text, err=True, color=wants_colour())
+
+
+def error(failure: KgenError) -> None:
+    """Print what a person can act on: every problem, or a sentence and its hint."""
+    if not isinstance(failure, ProblemsError):
+        note(click.style("error: ", fg="red", bold=True) + failure.message)
+        if failure.hint:
+            note(f"  {click.style('hint:', fg='cyan')} {failure.hint}")
+        return
+    for problem in failure.problems:
+        note(_styled(problem, "red") + _excerpt(problem))
+    count = len(failure.problems)
+    note(click.style(f"{count} problem{'s' if count > 1 else ''}; nothing was written.", bold=True))
+
+
+def warning(problem: Problem) -> None:
+    """Print something that is worth a look, and stops nothing."""
+    note(click.style("warning: ", fg="yellow", bold=True) + _styled(problem, "yellow"))
+
+
+def _styled(problem: Problem, colour: str) -> str:
+    """Return the problem's own text, with place and hint set off."""
+    head, _, hint = str(problem).partition("\n  hint: ")
+    place, colon, rest = head.partition(": ")
+    text = f"{click.style(place, bold=True)}{colon}{click.style(rest, fg=colour)}"
+    return f"{text}\n  {click.style('hint:', fg='cyan')} {hint}" if hint else text
+
+
+def _excerpt(problem: Problem) -> str:
+    """Return the line of the file and a caret below the column; nothing where the line may hold a secret."""
+    if not problem.line or problem.file.endswith(".secrets.yaml"):
+        return ""
+    try:
+        lines = Path(problem.file).read_text(encoding="utf-8").splitlines()
+        line = lines[problem.line - 1]
+    except (OSError, ValueError, IndexError):
+        return ""
+    if _PRIVATE.search(line) or problem.column > len(line):
+        return ""
+    start = max(0, problem.column - 1 - _WIDTH // 2)
+    shown = "".join(letter if letter.isprintable() else " " for letter in line[start : start + _WIDTH])
+    gutter = f"  {problem.line:>5} | "
+    caret = " " * (len(gutter) + problem.column - 1 - start) + click.style("^", fg="green", bold=True)
+    return f"\n{gutter}{shown}\n{caret}"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Return an aligned table; columns in ``right`` are aligned to the right."""
+    widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "  ".join(aligned).rstrip()
+
+    return "\n".join([click.style(line(headings), bold=True), *(line(row) for row in rows)])
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield what long work calls with its phase, what is done and the total; shown on a terminal after a second."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda phase, done, total: None
+        return
+    bar = _Bar()
+    try:
+        yield bar.update
+    finally:
+        bar.stop()
+
+
+class _Bar:
+    """A progress bar that appears only when the work turns out to be long."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._bar: Progress | None = None
+        self._tasks: dict[str, int] = {}
+
+    def update(self, phase: str, done: int, total: int) -> None:
+        if self._bar is None:
+            if time.monotonic() - self._start < PATIENCE_SECONDS:
+                return
+            self._bar = self._show()
+        if phase not in self._tasks:
+            self._tasks[phase] = int(self._bar.add_task(phase, total=total))
+        self._bar.update(self._tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    @staticmethod
+    def _show() -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        bar.start()
+        return bar

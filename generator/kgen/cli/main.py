@@ -1,0 +1,82 @@
+"""The command ``kgen``: its verbs, and how it ends. docs/reference/cli.md describes both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from kgen import __version__
+from kgen.cli import console
+from kgen.cli.certs import certs
+from kgen.cli.completion import completion
+from kgen.cli.init import init
+from kgen.cli.render import render
+from kgen.cli.schema import schema
+from kgen.cli.token import token
+from kgen.errors import ExitCode, KgenError
+
+INTERRUPTED = 128 + signal.SIGINT
+READER_GONE = 128 + signal.SIGPIPE
+
+
+class _Verbs(click.Group):
+    """Lists the verbs in the order in which people need them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Compute a Kubernetes cluster offline, from one file, and boot it from cloud-init user-data.
+
+    Begin with `kgen init`, edit cluster.yaml, then `kgen render cluster.yaml`. What must stay secret is made once
+    and kept beside the cluster file, in cluster.secrets.yaml: back it up. Everything else can be rendered again.
+
+    Exit codes: 0 done, 1 it could not be done, 2 the input or command line is at fault, 3 a check found a difference.
+    """
+
+
+for verb in (init, render, certs, token, schema, completion):
+    cli.add_command(verb)
+
+
+def entry(arguments: Sequence[str] | None = None) -> None:
+    """Run ``kgen`` with ``arguments`` (default: the process's) and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run ``kgen`` and return its exit code; what is not a person's to act on is raised: a bug."""
+    try:
+        result: Any = cli.main(arguments, prog_name="kgen", standalone_mode=False)
+    except KgenError as error:
+        console.error(error)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        console.note("interrupted")
+        return INTERRUPTED
+    except console.ReaderGoneError:
+        # The interpreter flushes stdout once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as after Ctrl-C, so that what was begun is undone; the exit code says which signal it was."""
+    sys.exit(128 + number)

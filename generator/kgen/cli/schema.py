@@ -1,0 +1,17 @@
+"""``kgen schema``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from kgen.cli import console
+
+
+@click.command(short_help="Print the JSON Schema of the cluster file.")
+def schema() -> None:
+    """Print the JSON Schema of the cluster file, for editors."""
+    from kgen.config.schema import schema as build
+
+    console.out(json.dumps(build(), indent=2))
