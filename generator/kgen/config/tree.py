@@ -1,0 +1,311 @@
+"""A cluster file as a tree of nodes that know their place. Scalars stay text: what they mean is the field's to say.
+
+The tree is made from libyaml's events. What makes YAML surprising is refused here: keys given twice, tags, several
+documents, merge keys, aliases that contain themselves or explode, nesting without end, control characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+_DEEPEST = 64
+# Aliases may repeat what is written; more often than this is an attack, not a cluster.
+_REPETITIONS_PER_NODE = 20
+_REPETITIONS_FREE = 1000
+
+_NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # as YAML 1.1 counts lines
+_SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(slots=True, eq=False)
+class Scalar:
+    """A text; ``is_plain`` where it is not quoted, so that YAML would guess its type. Lines and columns are 1-based."""
+
+    text: str
+    is_plain: bool
+    line: int
+    column: int
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """A list."""
+
+    line: int
+    column: int
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Mapping:
+    """A mapping; each key with its own node and the node of its value, in file order."""
+
+    line: int
+    column: int
+    entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Something wrong with the file as YAML. ``node``, and ``key`` below it, say where in the tree, if there is one."""
+
+    line: int
+    column: int
+    code: str
+    message: str
+    hint: str = ""
+    node: Node | None = None
+    key: str = ""
+
+
+class _Stop(Exception):  # noqa: N818 control flow: nothing after this flaw can be read
+    pass
+
+
+def compose(text: str) -> tuple[Mapping | None, list[Flaw]]:
+    """Return the root mapping of ``text`` and what is wrong with it as YAML; None where it cannot be read on."""
+    composer = _Composer()
+    try:
+        return composer.compose(text), composer.flaws
+    except _Stop:
+        return None, composer.flaws
+
+
+def key_path(parent: str, key: str) -> str:
+    """Return the field path of ``key`` below ``parent``: ``a.b``, or ``a["b/c"]`` where a dot would mislead."""
+    if not _SIMPLE_KEY.fullmatch(key):
+        return f"{parent}[{key!r}]"
+    return f"{parent}.{key}" if parent else key
+
+
+def paths(root: Node) -> dict[int, str]:
+    """Return the field path of every node below ``root`` by ``id``; a node that is repeated has its first one."""
+    found: dict[int, str] = {}
+    for node, path in _walk(root):
+        found.setdefault(id(node), path)
+    return found
+
+
+def _walk(root: Node) -> Iterator[tuple[Node, str]]:
+    seen: set[int] = set()
+    pending: list[tuple[Node, str]] = [(root, "")]
+    while pending:
+        node, path = pending.pop()
+        yield node, path
+        if id(node) in seen or isinstance(node, Scalar):
+            continue
+        seen.add(id(node))
+        children: list[tuple[Node, str]] = []
+        if isinstance(node, Mapping):
+            for name, (key, value) in node.entries.items():
+                place = key_path(path, name)
+                children += [(key, place), (value, place)]
+        else:
+            children = [(item, f"{path}[{number}]") for number, item in enumerate(node.items)]
+        pending.extend(reversed(children))
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A collection that is being filled; ``count`` is how many nodes there were before it."""
+
+    node: Sequence | Mapping
+    anchor: str | None
+    count: int
+    key: Scalar | None = None
+
+
+class _Composer:
+    def __init__(self) -> None:
+        self.flaws: list[Flaw] = []
+        self._frames: list[_Frame] = []
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._count = 0  # nodes, repeated ones counted each time
+        self._written = 0
+        self._root: Node | None = None
+
+    def _flaw(self, node: Node, code: str, message: str, hint: str = "", *, inside: Node | None = None) -> None:
+        key = node.text if inside and isinstance(node, Scalar) else ""
+        self.flaws.append(Flaw(node.line, node.column, code, message, hint, inside or node, key))
+
+    def _stop(self, mark: Any, code: str, message: str, hint: str = "") -> _Stop:
+        self.flaws.append(Flaw(mark.line + 1, mark.column + 1, code, message, hint))
+        return _Stop()
+
+    def compose(self, text: str) -> Mapping | None:
+        unprintable = _NOT_PRINTABLE.search(text)
+        if unprintable:
+            line, column = _place(text, unprintable.start())
+            message = f"the character U+{ord(unprintable[0]):04X} must not stand in a YAML file"
+            self.flaws.append(Flaw(line, column, "K010", message, "remove it"))
+            return None
+        try:
+            self._events(text)
+        except yaml.MarkedYAMLError as error:
+            raise self._stop(_mark(error), "K001", *_syntax_message(error)) from error
+        if self._root is None or (isinstance(self._root, Scalar) and not self._root.text and self._root.is_plain):
+            self.flaws.append(Flaw(1, 1, "K005", "the file is empty", "`kgen init` writes one to start from"))
+            return None
+        if not isinstance(self._root, Mapping):
+            kind = "a list" if isinstance(self._root, Sequence) else "a text"
+            self._flaw(
+                self._root, "K103", f"a cluster file maps keys to values, this is {kind}", "start with `name: …`"
+            )
+            return None
+        return self._root
+
+    def _events(self, text: str) -> None:
+        documents = 0
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.ScalarEvent):
+                self._scalar(event)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self._open(event)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                self._close()
+            elif isinstance(event, yaml.AliasEvent):
+                self._alias(event)
+            elif isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    hint = (
+                        "keep one cluster in one file; component configuration goes below `kubelet:` and `kubeProxy:`"
+                    )
+                    raise self._stop(event.start_mark, "K004", "a second YAML document starts here", hint)
+
+    def _refuse_tag(self, node: Node, tag: str) -> None:
+        name = tag.replace("tag:yaml.org,2002:", "!!")
+        self._flaw(node, "K003", f"the tag {name} is not used here", "remove it; quote a text instead")
+
+    def _scalar(self, event: Any) -> None:
+        mark = event.start_mark
+        node = Scalar(event.value, not event.style, mark.line + 1, mark.column + 1)
+        if event.tag is not None:
+            self._refuse_tag(node, event.tag)
+        if _CONTROL.search(event.value):
+            self._flaw(node, "K010", "the value holds a control character", "remove it")
+        self._written += 1
+        self._count += 1
+        self._add(node, event.anchor, 1)
+
+    def _open(self, event: Any) -> None:
+        mark = event.start_mark
+        if len(self._frames) == _DEEPEST:
+            raise self._stop(mark, "K009", f"nested more than {_DEEPEST} levels deep")
+        kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
+        node = kind(mark.line + 1, mark.column + 1)
+        if event.tag is not None:
+            self._refuse_tag(node, event.tag)
+        self._written += 1
+        self._count += 1
+        self._frames.append(_Frame(node, event.anchor, self._count))
+
+    def _close(self) -> None:
+        frame = self._frames.pop()
+        self._add(frame.node, frame.anchor, self._count - frame.count + 1)
+
+    def _alias(self, event: Any) -> None:
+        mark = event.start_mark
+        if any(frame.anchor == event.anchor for frame in self._frames):
+            raise self._stop(mark, "K006", f"the alias *{event.anchor} contains itself")
+        if event.anchor not in self._anchors:
+            hint = f"mark a value with &{event.anchor} above, or quote a text that starts with `*`"
+            raise self._stop(mark, "K006", f"the alias *{event.anchor} refers to nothing", hint)
+        target, size = self._anchors[event.anchor]
+        self._count += size
+        if self._count - self._written > _REPETITIONS_FREE + _REPETITIONS_PER_NODE * self._written:
+            raise self._stop(mark, "K007", "aliases repeat the file's content too often", "write fewer aliases")
+        line, column = mark.line + 1, mark.column + 1
+        copy: Node
+        if isinstance(target, Scalar):
+            copy = Scalar(target.text, target.is_plain, line, column)
+        elif isinstance(target, Sequence):
+            copy = Sequence(line, column, target.items)
+        else:
+            copy = Mapping(line, column, target.entries)
+        self._add(copy, None, size)
+
+    def _add(self, node: Node, anchor: str | None, size: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = (node, size)
+        if not self._frames:
+            self._root = node
+            return
+        frame = self._frames[-1]
+        if isinstance(frame.node, Sequence):
+            frame.node.items.append(node)
+        elif frame.key is None:
+            frame.key = self._key(node)
+        else:
+            self._add_entry(frame.node, frame.key, node)
+            frame.key = None
+
+    def _key(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar) and not (node.is_plain and node.text in ("", "~", "<<")):
+            return node
+        if isinstance(node, Scalar) and node.text == "<<":
+            code, message = "K011", "merge keys (<<) are not used here"
+            hint = "write the keys out; what machines share goes below the cluster's `nodeRegistration:` or into a pool"
+        else:
+            code, message, hint = "K008", "a key must be a text", "start the line with a name and a colon"
+        self._flaw(node, code, message, hint)
+        raise _Stop
+
+    def _add_entry(self, mapping: Mapping, key: Scalar, value: Node) -> None:
+        first = mapping.entries.get(key.text)
+        if first is not None:
+            message = f"the key {key.text!r} is given twice"
+            hint = f"it stands in line {first[0].line} already; keep one of them"
+            self._flaw(key, "K002", message, hint, inside=mapping)
+            return
+        if isinstance(value, Scalar) and value.is_plain and not value.text:
+            value.line, value.column = key.line, key.column  # no value at all: the key is the place to look at
+        mapping.entries[key.text] = (key, value)
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    line, start = 1, 0
+    for match in _LINE_BREAK.finditer(text, 0, index):
+        line, start = line + 1, match.end()
+    return line, index - start + 1
+
+
+# What usually stands behind libyaml's message, in the order looked for.
+_SYNTAX_HINTS = (
+    ("tab character", "indent with blanks, not with tabs"),
+    ("while scanning an alias", "a text that starts with `*` needs quotes"),
+    ("while scanning an anchor", "a text that starts with `&` needs quotes"),
+    ("while scanning a directive", "a text that starts with `%` needs quotes"),
+    ("cannot start any token", "a text that starts with @, ` or % needs quotes; tabs cannot indent"),
+    ("mapping values are not allowed", "a text with `: ` in it needs quotes; check the indentation"),
+    ("block mapping", "keys of one mapping start in the same column"),
+    ("block collection", "items of one list start in the same column, each with `- `"),
+    ("flow sequence", "a `[` is not closed, or a comma is missing"),
+    ("flow mapping", "a `{` is not closed, or a comma is missing"),
+    ("quoted scalar", "a quote is not closed"),
+    ("could not find expected ':'", "a key is followed by a colon and a blank"),
+)
+
+
+def _syntax_message(error: yaml.MarkedYAMLError) -> tuple[str, str]:
+    context = f" ({error.context})" if error.context else ""
+    said = f"{error.problem or 'it cannot be read'}{context}"
+    return f"not YAML: {said}", next((hint for part, hint in _SYNTAX_HINTS if part in said), "")
+
+
+def _mark(error: yaml.MarkedYAMLError) -> Any:
+    """Return where to look: what is never closed, or lacks its colon, is found where it starts, not where it ends."""
+    late = ("end of stream", "could not find expected ':'")
+    if error.context_mark is not None and any(part in (error.problem or "") for part in late):
+        return error.context_mark
+    return error.problem_mark or error.context_mark

@@ -1,0 +1,241 @@
+"""Texts of the cluster file that have a syntax of their own: text → value, or why it is none.
+
+Every function returns the value or raises Invalid. Sources: RFC 1123, Go's ``time.ParseDuration``, the Kubernetes API
+conventions for names, labels and taints, and what kubeadm's ``config validate`` accepts.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import PurePosixPath
+
+from kgen import versions
+from kgen.config.kinds import Invalid
+from kgen.config.report import shown
+from kgen.versions import Version
+
+LONGEST_LABEL = 63
+
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LABEL_WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_MICROSECONDS = {
+    "ns": 0.001,
+    "us": 1,
+    "µs": 1,
+    "μs": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "m": 60_000_000,
+    "h": 3_600_000_000,
+}
+_LONGEST_DURATION = timedelta(hours=2_562_047)  # Go counts nanoseconds in 63 bits
+_REPOSITORY = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+_IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_ARGUMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
+_ENV_NAME = re.compile(r"[!-<>-~]+")
+_QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i|%)?")
+_BLANKS = re.compile(r"\s")
+_TOKEN_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
+
+
+def subdomain(text: str) -> str:
+    """Return a lower-case RFC 1123 subdomain of at most 253 characters: names of Nodes, DNS names."""
+    if len(text) <= 253 and SUBDOMAIN.fullmatch(text):
+        return text
+    raise Invalid("K201", f"{shown(text)} is not an RFC 1123 name", _name_hint(text, SUBDOMAIN, "-."))
+
+
+def dns_label(text: str) -> str:
+    """Return a lower-case RFC 1123 label: a subdomain of one part, at most 63 characters."""
+    if len(text) <= LONGEST_LABEL and _DNS_LABEL.fullmatch(text):
+        return text
+    raise Invalid("K201", f"{shown(text)} is not an RFC 1123 label", _name_hint(text, _DNS_LABEL, "-"))
+
+
+def _name_hint(text: str, pattern: re.Pattern[str], allowed: str) -> str:
+    better = re.sub(rf"[^a-z0-9{allowed}]+", "-", text.lower()).strip("-.")
+    if better != text and len(better) <= LONGEST_LABEL and pattern.fullmatch(better):
+        return f"{better} would do"
+    characters = f"lower-case letters, digits and {' and '.join(allowed)}"
+    return f"use {characters}, a letter or digit at both ends, at most 63 of them"
+
+
+def node_name(text: str) -> str:
+    """Return the name of a machine or pool: it is a hostname too, so at most 63 characters."""
+    if len(text) > LONGEST_LABEL:
+        raise Invalid("K201", f"{shown(text)} has {len(text)} characters", "a hostname has at most 63")
+    return subdomain(text)
+
+
+def cluster_name(text: str) -> str:
+    """Return a name for kubeconfigs and the controller-manager: one word."""
+    if not text or _BLANKS.search(text):
+        raise Invalid("K226", f"{shown(text)} is not one word", "use a name without blanks")
+    return text
+
+
+def kubernetes_version(text: str) -> Version:
+    """Return a version kgen renders, written in full."""
+    version = versions.parse_version(text)
+    supported = ", ".join(versions.supported_minors())
+    newest = str(versions.newest())
+    if version is None:
+        completed = versions.parse_version(f"v{text}")
+        if completed:
+            raise Invalid("K202", f"{shown(text)} lacks the leading v", f"write v{text}")
+        if re.fullmatch(r"v?[0-9]+(\.[0-9]+)?", text):
+            raise Invalid("K202", f"{shown(text)} is not a full version", f"write all three numbers: {newest}")
+        if re.match(r"(stable|latest|release|ci)\b", text):
+            hint = f"a label needs the network to be resolved; write the version: {newest}"
+            raise Invalid("K202", f"{shown(text)} is not a version", hint)
+        raise Invalid("K202", f"{shown(text)} is not a version", f"write a release like {newest}")
+    if not versions.is_supported(version):
+        raise Invalid("K203", f"{version} is not supported", f"supported: {supported}; for example {newest}")
+    return version
+
+
+def duration(text: str) -> timedelta:
+    """Return a duration in Go's notation: ``24h``, ``8760h0m0s``, ``1h30m``; zero is ``0``. Never negative."""
+    hint = "write hours, minutes and seconds, like 8760h or 1h30m"
+    if text == "0":
+        return timedelta()
+    if text.startswith("-"):
+        raise Invalid("K210", f"{shown(text)} is negative", hint)
+    parts = _DURATION.findall(text.removeprefix("+"))
+    if not parts or "".join(number + unit for number, unit in parts) != text.removeprefix("+"):
+        days = re.fullmatch(r"([0-9]{1,5})(d|w|y)", text)
+        if days:
+            hours = int(days[1]) * {"d": 24, "w": 168, "y": 8760}[days[2]]
+            hint = f"the largest unit is the hour: write {hours}h"
+        elif re.fullmatch(r"[0-9]+", text):
+            hint = f"a unit is missing: {text}s, {text}m or {text}h"
+        raise Invalid("K210", f"{shown(text)} is not a duration", hint)
+    try:
+        value = timedelta(microseconds=sum(float(number) * _MICROSECONDS[unit] for number, unit in parts))
+    except OverflowError:
+        value = timedelta.max
+    if value > _LONGEST_DURATION:
+        raise Invalid("K210", f"{shown(text)} is too long", "the longest duration is 2562047h")
+    return value
+
+
+def duration_text(text: str) -> str:
+    """Return the text of a duration, for configuration that is passed on as it is."""
+    duration(text)
+    return text
+
+
+def absolute_path(text: str) -> str:
+    """Return an absolute path on a node, without ``..`` and control characters, as written."""
+    if not text.startswith("/"):
+        raise Invalid("K214", f"{shown(text)} is not an absolute path", "start it with /")
+    if ".." in PurePosixPath(text).parts or "\n" in text or ":" in text:
+        raise Invalid("K214", f"{shown(text)} cannot be mounted", "no `..`, colon or line break in a path")
+    return text
+
+
+def directory(text: str) -> PurePosixPath:
+    """Return an absolute path that is not the root."""
+    path = PurePosixPath(absolute_path(text))
+    if str(path).lstrip("/") == "":
+        raise Invalid("K214", "/ cannot be used for this", "give a directory of its own")
+    return path
+
+
+def label_key(text: str) -> str:
+    """Return the key of a label or taint: a name of at most 63 characters, a DNS subdomain and a slash before it."""
+    prefix, slash, name = text.rpartition("/")
+    good_prefix = not slash or (len(prefix) <= 253 and SUBDOMAIN.fullmatch(prefix))
+    if good_prefix and len(name) <= LONGEST_LABEL and _LABEL_WORD.fullmatch(name):
+        return text
+    hint = "write name or domain/name: letters, digits, - _ and . in the name, at most 63 characters"
+    raise Invalid("K215", f"{shown(text)} is not a label key", hint)
+
+
+def label_value(text: str) -> str:
+    """Return the value of a label or taint; may be empty."""
+    if not text or (len(text) <= LONGEST_LABEL and _LABEL_WORD.fullmatch(text)):
+        return text
+    hint = "use letters, digits, - _ and ., a letter or digit at both ends, at most 63 characters"
+    raise Invalid("K216", f"{shown(text)} is not a label value", hint)
+
+
+def image_repository(text: str) -> str:
+    """Return a registry, perhaps with a path, without scheme and tag."""
+    if _REPOSITORY.fullmatch(text):
+        return text
+    hint = "write registry.example.com/path: lower case, no scheme, no trailing slash, no tag"
+    raise Invalid("K218", f"{shown(text)} is not an image repository", hint)
+
+
+def image_tag(text: str) -> str:
+    """Return the tag of an image."""
+    if _IMAGE_TAG.fullmatch(text):
+        return text
+    raise Invalid("K218", f"{shown(text)} is not an image tag", "letters, digits, - _ and ., at most 128 characters")
+
+
+def cri_socket(text: str) -> str:
+    """Return the URL of the container runtime's socket."""
+    if re.fullmatch(r"unix:///[^\s]+", text):
+        return text
+    hint = f"write unix://{text}" if text.startswith("/") else "write unix:///path/to/the.sock"
+    raise Invalid("K219", f"{shown(text)} is not a socket's URL", hint)
+
+
+def argument_name(text: str) -> str:
+    """Return the name of a command-line flag, without dashes in front."""
+    if _ARGUMENT.fullmatch(text):
+        return text
+    bare = text.strip().lstrip("-").split("=")[0].split(" ")[0]
+    better = bare if _ARGUMENT.fullmatch(bare) else bare.replace("_", "-").lower()
+    hint = f"write {better}" if _ARGUMENT.fullmatch(better) else "write the flag's name without dashes in front"
+    if "=" in text:
+        hint += "; the value goes below `value:`"
+    raise Invalid("K220", f"{shown(text)} is not a flag's name", hint)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks."""
+    if "\n" in text or "\r" in text:
+        raise Invalid("K226", "the text has a line break", "write it on one line")
+    return text
+
+
+def env_name(text: str) -> str:
+    """Return the name of an environment variable: printable ASCII without ``=``."""
+    if _ENV_NAME.fullmatch(text):
+        return text
+    raise Invalid("K225", f"{shown(text)} is not a variable's name", "use letters, digits and _")
+
+
+def password_hash(text: str) -> str:
+    """Return a crypt(3) hash, or what locks a password; the message never shows it."""
+    if not text or text[0] in "$!*":
+        return text
+    raise Invalid("K223", "the value is not a password hash", "give a crypt hash ($6$…), or use plain_text_passwd")
+
+
+def token_group(text: str) -> str:
+    """Return an extra group of a bootstrap token."""
+    if _TOKEN_GROUP.fullmatch(text):
+        return text
+    hint = "write system:bootstrappers:<name>, lower-case letters, digits, - and :"
+    raise Invalid("K224", f"{shown(text)} is not a group of bootstrap tokens", hint)
+
+
+def preflight_check(text: str) -> str:
+    """Return the name of a preflight check; kubeadm compares without case."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        return text
+    raise Invalid("K226", f"{shown(text)} is not the name of a check", "one name an item, like Swap or Port-6443")
+
+
+def quantity(text: str) -> str:
+    """Return a Kubernetes quantity, or a percentage where the field takes one, as written."""
+    if _QUANTITY.fullmatch(text):
+        return text
+    raise Invalid("K227", f"{shown(text)} is not a quantity", "write a number with a unit, like 500m, 100Mi or 5%")
