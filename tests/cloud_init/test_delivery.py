@@ -1,0 +1,121 @@
+"""Rendered documents in the hands of the real cloud-init, the oldest and the newest of interest."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.components import cloudinit
+
+from kgen import names
+from kgen.render import runner_source
+
+pytestmark = pytest.mark.real
+
+CLUSTER = """\
+apiVersion: kgen/v1
+name: seeds
+kubernetesVersion: v1.37.2
+controlPlaneEndpoint: api.seeds.example.com:6443
+ntp: {enabled: true, servers: [10.0.0.1]}
+users:
+  - default
+  - {name: ops, groups: [sudo], shell: /bin/bash, lock_passwd: false, plain_text_passwd: test-only}
+machines:
+  - {name: m1, role: master, address: 10.0.0.11}
+  - {name: m2, role: master, address: 10.0.0.12}
+  - {name: m3, role: master, address: 10.0.0.13}
+  - {name: w1, role: node, address: 10.0.0.21, labels: {rack: r7}}
+pools:
+  - {name: workers, role: node, labels: {tier: "null"}}
+"""
+DOCUMENTS = ("m1", "m2", "w1", "workers")
+
+
+@pytest.fixture(scope="module")
+def user_data(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("cluster")
+    (directory / "cluster.yaml").write_text(CLUSTER, encoding="utf-8")
+    kgen = Path(sys.executable).with_name("kgen")
+    done = subprocess.run([kgen, "render", "cluster.yaml"], cwd=directory, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return directory / "outputs/seeds/user-data"
+
+
+@pytest.fixture(scope="module", params=cloudinit.SUITES)
+def machine(request, tmp_path_factory) -> Iterator[cloudinit.Machine]:
+    machine = cloudinit.Machine(request.param, tmp_path_factory.mktemp("machine") / "root")
+    assert machine.version().startswith(request.param)
+    yield machine
+    shutil.rmtree(machine.root)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_document_is_valid_for_cloud_init(machine, user_data, name):
+    done = machine.schema((user_data / f"{name}.yaml").read_bytes())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deprecat" not in (done.stdout + done.stderr).lower()
+
+
+def test_the_schema_check_sees_a_wrong_key(machine, user_data):
+    document = (user_data / "w1.yaml").read_bytes()
+    assert machine.schema(document.replace(b"permissions", b"permisions")).returncode == 1
+
+
+@pytest.mark.parametrize(("name", "role"), [("m1", "master"), ("workers", "node")])
+def test_cloud_init_unpacks_the_document_byte_for_byte(machine, user_data, name, role):
+    log = machine.boot((user_data / f"{name}.yaml.gz").read_bytes(), instance_id=f"i-{name}")
+    assert not [line for line in log.splitlines() if "[WARNING]" in line or "[ERROR]" in line]
+
+    document = yaml.safe_load((user_data / f"{name}.yaml").read_text(encoding="utf-8"))
+    for entry in document["write_files"]:
+        file = machine.root / entry["path"].lstrip("/")
+        assert file.read_bytes() == entry["content"].encode()
+        assert file.stat().st_mode & 0o7777 == int(entry["permissions"], 8)
+
+    runner = _on(machine, names.RUNNER_PATH).read_text(encoding="utf-8")
+    assert runner == runner_source.assemble(role)
+    payload = json.loads(_on(machine, names.PAYLOAD_PATH).read_text(encoding="utf-8"))
+    assert payload["runner"] == hashlib.sha256(runner.encode()).hexdigest()
+    canonical = json.dumps(payload["body"], sort_keys=True, separators=(",", ":")).encode()
+    assert payload["sha256"] == hashlib.sha256(canonical).hexdigest()
+    assert payload["body"]["role"] == role
+
+
+def test_runcmd_starts_the_runner_and_nothing_else(machine, user_data):
+    machine.boot((user_data / "w1.yaml.gz").read_bytes(), instance_id="i-runcmd")
+    script = machine.instance("i-runcmd") / "scripts/runcmd"
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.strip() and not line.startswith("#")]) == 1
+    assert str(names.RUNNER_PATH) in lines[-1]
+    assert machine.run("sh", "-n", f"/{script.relative_to(machine.root)}").returncode == 0
+
+
+def test_delivery_is_repeated_at_every_boot_until_the_runner_is_done(machine, user_data):
+    document = (user_data / "w1.yaml.gz").read_bytes()
+    machine.boot(document, instance_id="i-cut")
+    payload = _on(machine, names.PAYLOAD_PATH)
+    script = machine.instance("i-cut") / "scripts/runcmd"
+    whole = payload.read_bytes(), script.read_bytes()
+
+    payload.write_bytes(b"")  # what a power cut leaves of a file that was never synced
+    script.write_bytes(b"")
+    machine.boot(document, instance_id="i-cut")
+    assert (payload.read_bytes(), script.read_bytes()) == whole
+
+    done = _on(machine, names.DONE_PATH)
+    done.parent.mkdir(parents=True, exist_ok=True)
+    done.touch()
+    payload.unlink()
+    machine.boot(document, instance_id="i-cut")
+    assert not payload.exists()
+    done.unlink()
+
+
+def _on(machine: cloudinit.Machine, path) -> Path:
+    return machine.root / str(path).lstrip("/")
