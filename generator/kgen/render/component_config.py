@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kgen.render import durations
@@ -35,11 +35,10 @@ def overlay(defaults: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, A
     """
     result = dict(defaults)
     for key, value in user.items():
-        if value in (None, "", {}):
+        if value is None or (not value and isinstance(value, str | Mapping)):
             continue
-        if value == []:
-            if defaults.get(key):
-                del result[key]
+        if not value and isinstance(value, Sequence):
+            result.pop(key, None)
             continue
         default = defaults.get(key)
         if isinstance(value, Mapping):
