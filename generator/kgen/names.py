@@ -46,32 +46,3 @@ CRI_SOCKET = "unix:///var/run/containerd/containerd.sock"
 DEFAULT_IMAGE_REPOSITORY = "registry.k8s.io"
 DEFAULT_CLUSTER_DOMAIN = "cluster.local"
 DEFAULT_SERVICE_SUBNET = "10.96.0.0/12"
-
-_KUBELET_LABEL_DOMAINS = (".kubelet.kubernetes.io", ".node.kubernetes.io")  # and what stands below them
-_KUBELET_LABELS = frozenset(
-    {
-        "kubernetes.io/arch",
-        "kubernetes.io/hostname",
-        "kubernetes.io/os",
-        "beta.kubernetes.io/arch",
-        "beta.kubernetes.io/instance-type",
-        "beta.kubernetes.io/os",
-        "failure-domain.beta.kubernetes.io/region",
-        "failure-domain.beta.kubernetes.io/zone",
-        "node.kubernetes.io/instance-type",
-        "topology.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
-    }
-)
-
-
-def kubelet_may_set(label: str) -> bool:
-    """Return whether a kubelet may give its Node this label; the others need an administrator.
-
-    Inside ``kubernetes.io`` and ``k8s.io`` only a few are allowed:
-    https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
-    """
-    domain = "." + label.rpartition("/")[0]
-    if not domain.endswith((".kubernetes.io", ".k8s.io")):
-        return True
-    return label in _KUBELET_LABELS or domain.endswith(_KUBELET_LABEL_DOMAINS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kgen import names
+from kgen.config.labels import kubelet_may_set
 from kgen.config.model import Cluster, Machine
 from kgen.render import component_config, engine, flags
 
@@ -101,7 +102,7 @@ def _defaults(cluster: Cluster, machine: Machine) -> dict[str, str]:
         defaults["hostname-override"] = machine.name
     if machine.addresses:
         defaults["node-ip"] = flags.comma_list(machine.addresses)
-    labels = [f"{key}={value}" for key, value in sorted(machine.labels.items()) if names.kubelet_may_set(key)]
+    labels = [f"{key}={value}" for key, value in sorted(machine.labels.items()) if kubelet_may_set(key)]
     if labels:
         defaults["node-labels"] = flags.comma_list(labels)
     if machine.role == "node" and machine.taints:  # masters get theirs through the API, as in kubeadm

@@ -1,7 +1,6 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-import pytest
 from tests.clusters import node, one_master, with_nodes
 
 from kgen import names
@@ -74,21 +73,3 @@ def test_the_users_fields_win_but_rotation_stays():
     assert configuration["failSwapOn"] is False
     assert configuration["authentication"]["webhook"] == {"cacheTTL": "2m0s", "enabled": True}
     assert cluster.kubelet["authentication"] == {"webhook": {"cacheTTL": "120s"}}
-
-
-@pytest.mark.parametrize(
-    ("label", "allowed"),
-    [
-        ("rack", True),
-        ("example.com/rack", True),
-        ("notkubernetes.io/x", True),
-        ("node.kubernetes.io/exclude-from-external-load-balancers", True),
-        ("topology.kubernetes.io/zone", True),
-        ("kubelet.kubernetes.io/x", True),
-        ("node-role.kubernetes.io/worker", False),
-        ("kubernetes.io/x", False),
-        ("x.k8s.io/y", False),
-    ],
-)
-def test_reserved_labels_are_not_the_kubelets_to_set(label, allowed):
-    assert names.kubelet_may_set(label) is allowed
