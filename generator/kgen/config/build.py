@@ -47,9 +47,7 @@ def cluster(root: Draft) -> Cluster:
         ),
         cluster_name=root.get("clusterName") or root.get("name"),
         control_plane_endpoint=_endpoint(root, port),
-        api_server=ApiServer(
-            **_component(root.section("apiServer")), cert_sans=root.section("apiServer").get("certSANs")
-        ),
+        api_server=_api_server(root.section("apiServer")),
         controller_manager=Component(**_component(root.section("controllerManager"))),
         scheduler=Component(**_component(root.section("scheduler"))),
         etcd=_etcd(root.section("etcd").section("local")),
@@ -92,6 +90,10 @@ def _component(section: Draft) -> dict[str, Any]:
         "extra_volumes": tuple(volumes),
         "extra_envs": section.get("extraEnvs"),
     }
+
+
+def _api_server(section: Draft) -> ApiServer:
+    return ApiServer(**_component(section), cert_sans=section.get("certSANs"))
 
 
 def _etcd(local: Draft) -> LocalEtcd:

@@ -5,11 +5,12 @@ Limits of the sizes: what kubeadm's ``config validate`` accepts, and kube-apiser
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 
 from kgen.config.model import Network
 from kgen.config.objects import Draft
-from kgen.config.report import Report
+from kgen.config.report import Report, shown
 from kgen.config.rules.facts import Facts
 from kgen.config.tree import Node
 
@@ -45,15 +46,11 @@ def pod_subnet_is_divided(facts: Facts, report: Report) -> None:
     for name in ("node-cidr-mask-size", f"node-cidr-mask-size-ipv{network.version}"):
         if name in arguments:
             value, item = arguments[name]
-            if (
-                value is None
-                or not value.isascii()
-                or not value.isdigit()
-                or not 0 < int(value) <= network.max_prefixlen
-            ):
-                if value is not None:
-                    message = f"{name} {value!r} is not the length of a prefix"
-                    report.error(item.at("value"), "K310", message, f"give a number up to {network.max_prefixlen}")
+            if value is None:
+                return
+            if not re.fullmatch("[1-9][0-9]{0,2}", value) or int(value) > network.max_prefixlen:
+                message = f"{name} {shown(value)} is not the length of a prefix"
+                report.error(item.at("value"), "K310", message, f"give a number up to {network.max_prefixlen}")
                 return
             mask = int(value)
     _check_division(facts, report, network, mask, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kgen import versions
-from kgen.config.fields import FEATURE_GATES
+from kgen.config.fields import API_VERSION, FEATURE_GATES
 from kgen.config.objects import Draft
 from kgen.config.report import Report, nearest, shown
 from kgen.config.rules.facts import Facts
@@ -38,13 +38,8 @@ def version_is_known(facts: Facts, report: Report) -> None:
 def format_is_given(facts: Facts, report: Report) -> None:
     """A file that says its format can be read by every later kgen."""
     if not facts.root.is_given("apiVersion"):
-        report.warn(
-            facts.root.node,
-            "K907",
-            "apiVersion is missing, kgen/v1 is assumed",
-            "write apiVersion: kgen/v1",
-            key="apiVersion",
-        )
+        message = f"apiVersion is missing, {API_VERSION} is assumed"
+        report.warn(facts.root.node, "K907", message, f"write apiVersion: {API_VERSION}", key="apiVersion")
 
 
 def taints(facts: Facts, report: Report) -> None:
