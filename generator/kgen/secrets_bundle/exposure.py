@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import subprocess
 from pathlib import Path
 
 from kgen.errors import Problem
@@ -37,6 +36,8 @@ def git_warning(path: Path) -> Problem | None:
     directory = path.absolute().parent
     if not any((parent / ".git").exists() for parent in (directory, *directory.parents)):
         return None
+    import subprocess  # slow to import, and most directories are no work tree
+
     command = ["git", "-C", str(directory), "check-ignore", "--quiet", "--", path.name]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_GIT_PATIENCE_SECONDS)
