@@ -75,7 +75,8 @@ class Pipeline:
     def document(self, payload: Payload, machine: Machine) -> cloudinit.Document:
         """Return the user-data document that carries ``payload``."""
         text = payload_json.encode(payload, self._runner_sha256[machine.role])
-        return self._heads[machine.role].document(cloudinit.tail(self.cluster, machine, text))
+        tail = cloudinit.tail(self.cluster, machine, text)
+        return self._heads[machine.role].document(tail, payload_json.key_material(payload))
 
     def artifacts(self, *, review_all: bool) -> Iterator[Artifact | DocumentInfo]:
         """Yield every file of the output, one machine at a time; a DocumentInfo follows the files of its document.

@@ -20,6 +20,8 @@ from kgen.render import engine
 _SEMAPHORES = ("config_write_files", "config_runcmd", "config_scripts_user")
 REDELIVER = f"test -e {names.DONE_PATH} || (cd /var/lib/cloud/instance/sem && rm -f {' '.join(_SEMAPHORES)})"
 LAUNCH = ["/usr/bin/python3", str(names.RUNNER_PATH), "--launch"]
+_WINDOW = 32_768
+_WORTH_A_BLOCK = 4_096  # a block of its own has a code table of its own, some 80 bytes
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"  # deflate, no name, mtime 0, best compression, unknown OS
 
 
@@ -38,17 +40,36 @@ class Head:
         """Compress ``text`` once; every document continues from there."""
         self.text = text.encode()
         self.crc = zlib.crc32(self.text)
-        self._compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
-        self._start = self._compressor.compress(self.text)
+        compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+        self._start = compressor.compress(self.text) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        self._compressor = compressor
 
-    def document(self, tail: str) -> Document:
-        """Return the document that is this head and ``tail``."""
+    def document(self, tail: str, key_material: str = "") -> Document:
+        """Return the document that is this head and ``tail``.
+
+        ``key_material`` is the part of ``tail`` that is hexadecimal. It is compressed apart, with a strategy that
+        finds no short matches: among random digits they cost more than they save (4,210 against 4,610 bytes for a
+        master's).
+        """
         end = tail.encode()
         text = self.text + end
+        start = end.find(key_material.encode()) if len(key_material) >= _WORTH_A_BLOCK else -1
         compressor = self._compressor.copy()
-        deflated = self._start + compressor.compress(end) + compressor.flush()
+        if start < 0:
+            deflated = compressor.compress(end) + compressor.flush()
+        else:
+            stop = start + len(key_material)
+            deflated = compressor.compress(end[:start]) + compressor.flush(zlib.Z_SYNC_FLUSH)
+            deflated += _continue(end[start:stop], self.text + end[:start], zlib.Z_FILTERED, zlib.Z_SYNC_FLUSH)
+            deflated += _continue(end[stop:], self.text + end[:stop], zlib.Z_DEFAULT_STRATEGY, zlib.Z_FINISH)
         trailer = struct.pack("<LL", zlib.crc32(end, self.crc), len(text) & 0xFFFFFFFF)
-        return Document(text, _GZIP_HEADER + deflated + trailer)
+        return Document(text, _GZIP_HEADER + self._start + deflated + trailer)
+
+
+def _continue(data: bytes, before: bytes, strategy: int, flush: int) -> bytes:
+    """Return ``data`` deflated with another strategy as the next part of a stream that holds ``before``."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9, strategy, before[-_WINDOW:])
+    return compressor.compress(data) + compressor.flush(flush)
 
 
 def head(cluster: Cluster, runner: str | None, users: Sequence[Mapping[str, Any] | str]) -> Head:

@@ -22,6 +22,11 @@ def encode(payload: Payload, runner_sha256: str) -> str:
     return f'{{"body":{body_text},"format":{model.FORMAT},"runner":"{runner_sha256}","sha256":"{digest}"}}'
 
 
+def key_material(payload: Payload) -> str:
+    """Return the part of the encoded payload that holds the blobs."""
+    return canonical({name: _blob(blob) for name, blob in payload.blobs.items()})
+
+
 def body(payload: Payload) -> dict[str, Any]:
     """Return the body: the parameters, and beside them what the machine writes and publishes."""
     identity = {} if payload.is_pool else {"name": payload.name}
