@@ -25,7 +25,7 @@ _ONE_FILE = {
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path | str) -> Iterator[None]:
     """Turn an OSError inside the block into a KgenError that names its file, ``path`` where the whole disk refuses."""
     try:
         yield
@@ -38,7 +38,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise KgenError(f"{os.fsdecode(error.filename or path)}: {reason}", hint) from error
 
 
-def write_new(path: Path, content: bytes, mode: int) -> None:
+def write_new(path: Path | str, content: bytes, mode: int) -> None:
     """Write a file that must not exist yet; its mode is right from the start or narrower, never wider."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode & 0o600)
     try:

@@ -63,12 +63,12 @@ class Staging:
 
     def keep(self, number: int, content: bytes, mode: int) -> None:
         """Keep the new content of change ``number`` until the swap."""
-        write_new(self._path / f"{number}.new", content, mode)
+        write_new(f"{self._path}/{number}.new", content, mode)
 
     def prepare(self, changes: Sequence[Change]) -> None:
         """Make the directories that ``changes`` need and write the journal: from here on, space is not needed."""
-        parents = [(self._root / change.path).parent for change in changes if change.kind == "create"]
-        missing = _missing(parents)
+        parents = {change.path.rpartition("/")[0] for change in changes if change.kind == "create"}
+        missing = _missing(self._root / parent for parent in parents)
         journal = {
             "changes": [(change.path, change.kind) for change in changes],
             "directories": [str(path.relative_to(self._root)) for path in missing],
