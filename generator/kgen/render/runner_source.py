@@ -12,8 +12,8 @@ from kgen import resources
 from kgen.config.model import Role
 
 ROLE_MODULES: dict[Role, tuple[str, ...]] = {
-    "master": ("base", "api", "files", "payload", "preflight", "machine", "guard", "publish", "loop", "master"),
-    "node": ("base", "api", "files", "payload", "preflight", "machine", "loop", "node"),
+    "master": ("base", "files", "api", "payload", "preflight", "machine", "guard", "publish", "loop", "master"),
+    "node": ("base", "files", "api", "payload", "preflight", "machine", "loop", "node"),
 }
 """The modules of each role's program, each after those it imports; the last holds its table of steps."""
 

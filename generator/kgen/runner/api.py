@@ -1,60 +1,56 @@
-"""HTTP: connections that are verified by a CA and kept open, JSON in and out."""
+"""HTTP: connections that are verified by a CA and kept open."""
 
 import http.client
 import json
+import re
 import ssl
-import urllib.parse
 from typing import Any
 
-from .base import Pending
+from .base import Pending, Run
+from .files import pem
 
 
-def connect(url: str, ca: str = "", pair: Any = ()) -> http.client.HTTPConnection:
+def connect(run: Run, url: str, ca: str = "ca.crt", *pair: str) -> Any:
     """Return a connection to the host of ``url``, not opened yet.
 
-    ``ca`` is the PEM text the server is verified with; without it nothing is. ``pair`` names the
-    client's certificate and key: one file or two.
+    ``ca`` is the blob the server is verified with, with "" nothing is. ``pair`` names the file or the two files of
+    the client's certificate and key.
     """
-    place = urllib.parse.urlsplit(url)
-    if place.scheme == "http":
-        return http.client.HTTPConnection(place.netloc, timeout=9)
+    scheme, _, host = url.split("/")[:3]
+    if scheme == "http:":
+        return http.client.HTTPConnection(host, timeout=9)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca:
-        context.load_verify_locations(cadata=ca)
+        context.load_verify_locations(cadata=pem(run, ca))
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if pair:
         context.load_cert_chain(*pair)
-    return http.client.HTTPSConnection(place.netloc, timeout=9, context=context)
+    return http.client.HTTPSConnection(host, timeout=9, context=context)
 
 
-def ask(link: Any, method: str, path: str, body: Any = None, **headers: str) -> Any:
-    """Return (HTTP status, parsed JSON or text). Underscores in names of ``headers`` become dashes."""
+def ask(link: Any, method: str, path: str, body: Any = None, headers: Any = None) -> Any:
+    """Return HTTP status and text of the answer; an API server takes a body of no type for JSON."""
     try:
-        heads = {name.replace("_", "-"): value for name, value in headers.items()}
-        link.request(method, path, body and json.dumps(body), {"Content-Type": "application/json", **heads})
+        link.request(method, path, body and json.dumps(body), headers or {})
         answer = link.getresponse()
-        text = answer.read().decode()
-    except BaseException:
+        return answer.status, answer.read().decode()
+    except Exception:
         link.close()
         raise
-    try:
-        return answer.status, json.loads(text)
-    except ValueError:
-        return answer.status, text
 
 
-def get(link: Any, path: str, **headers: str) -> Any:
-    """Return the answer to GET ``path``; raises Pending unless it is 200."""
-    status, data = ask(link, "GET", path, **headers)
+def expect(status: int, text: str) -> str:
+    """Return ``text`` if the status is 200; else raise what the server says, on one line.
+
+    That is the message of an API server's Status, or the failing checks of a health page.
+    """
     if status != 200:
-        raise Pending(refusal(status, data))
-    return data
+        raise Pending(f"HTTP {status} " + re.sub(r'\[\+].*\n|.*"message":"|","reason.*|\n', "", text)[:300])
+    return text
 
 
-def refusal(status: int, data: Any) -> str:
-    """Return what the server said, on one line: an API server's message, or the checks of a health page that fail."""
-    text = data["message"] if isinstance(data, dict) and "message" in data else str(data)
-    lines = (line for line in text.splitlines() if line[:3] != "[+]")
-    return f"HTTP {status} " + " ".join(lines)[:300]
+def get(link: Any, path: str) -> str:
+    """Return the text at ``path``; raise Pending when it cannot be had."""
+    return expect(*ask(link, "GET", path))

@@ -1,12 +1,10 @@
-"""One run of the runner: where it works, what it was told, how it reports, waits and writes."""
+"""One run of the runner: where it works, what it was told, how it reads, writes, reports and waits."""
 
 import http.client
 import json
 import os
 import time
 from typing import Any
-
-LOGS = "see journalctl -u kubelet and /var/log/pods"
 
 
 class Stop(Exception):
@@ -15,8 +13,8 @@ class Stop(Exception):
     pass
 
 
-class Pending(Exception):
-    """A probe's answer is not what is waited for yet; says what it is."""
+class Pending(OSError):
+    """What is waited for is not there yet; says what is there instead."""
 
     pass
 
@@ -24,8 +22,8 @@ class Pending(Exception):
 class Run:
     """What the steps share.
 
-    ``root`` stands before every path; ``kubelet`` is the command instead of systemd's; ``done`` holds the names of
-    the finished steps; ``body`` is the payload's; ``api`` and ``listener`` are open connections.
+    ``root`` stands before every path, ``kubelet`` is the command that replaces systemd's; ``text`` is the payload as
+    fetched, ``body`` as verified, ``sha256`` names it; ``finished`` are the steps of earlier runs and this one.
     """
 
     def __init__(self, root: str, kubelet: str) -> None:
@@ -33,20 +31,26 @@ class Run:
         self.root = root
         self.kubelet = kubelet
         self.start = time.time()
-        self.step = ""
-        self.sha256 = ""
-        self.done: Any = []
+        self.step = self.text = self.sha256 = ""
         self.body: Any = {}
-        self.api: Any = None
+        self.finished: Any = []
+        self.link: Any = None
         self.listener: Any = None
+
+
+def read(path: str) -> str:
+    """Return the text of a file."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def write(path: str, text: str, mode: int = 0o644) -> None:
     """Put a whole file at ``path``, with its mode from its first moment there; a reader never sees half of it."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    temp = folder + "/." + name + ".kgen"
-    with open(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    # Not a static pod to the kubelet, and the next attempt takes the same name.
+    temp = f"{folder}/.{name}"
+    with open(os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fchmod(file.fileno(), mode)
@@ -59,21 +63,21 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
 
 def tell(run: Run, phase: str, error: str = "", hint: str = "", code: int = 0) -> None:
     """Write status.json."""
-    status = {"phase": phase, "step": run.step, "error": error, "hint": hint, "exit_code": code}
-    status["seconds"] = round(time.time() - run.start, 1)
-    write(run.root + "/run/kgen/status.json", json.dumps(status))
+    seconds = round(time.time() - run.start, 1)
+    story = {"phase": phase, "step": run.step, "seconds": seconds, "error": error, "hint": hint, "exit_code": code}
+    write(run.root + "/run/kgen/status.json", json.dumps(story))
 
 
-def wait(run: Run, what: str, probe: Any, seconds: float = 240, hint: str = LOGS) -> Any:
+def wait(run: Run, what: str, probe: Any, seconds: float = 240, hint: str = "see journalctl -u kubelet") -> Any:
     """Return what ``probe()`` returns as soon as it raises nothing, for at most ``seconds`` times waitFactor."""
     seconds *= run.body["waitFactor"]
     end = time.monotonic() + seconds
     while True:
         try:
             return probe()
-        except (OSError, http.client.HTTPException, Pending) as error:
-            reason = f"waiting for {what}: {error or type(error).__name__}"
+        except (OSError, http.client.HTTPException) as problem:
+            error = f"waiting for {what}: {problem or type(problem).__name__}"
         if time.monotonic() > end:
-            raise Stop(3, f"gave up after {seconds:g} s {reason}", hint)
-        tell(run, "waiting", reason, hint)
+            raise Stop(3, f"gave up after {seconds:g} s {error}", hint)
+        tell(run, "waiting", error, hint)
         time.sleep(0.3)

@@ -2,7 +2,7 @@
 
 import base64
 import os
-import re
+import ssl
 from typing import Any
 
 from .base import Run, write
@@ -13,41 +13,40 @@ RESOLVED = "/run/systemd/resolve/resolv.conf"
 def pem(run: Run, name: str) -> str:
     """Return the PEM text of a blob."""
     label, *blocks = run.body["blobs"][name]
-    text = ""
-    for block in blocks:
-        lines = re.findall(".{1,64}", base64.b64encode(bytes.fromhex(block)).decode())
-        text += "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
-    return text
+    # Only the label differs between the kinds of PEM.
+    return "".join(ssl.DER_cert_to_PEM_cert(bytes.fromhex(der)).replace("CERTIFICATE", label) for der in blocks)
+
+
+def b64(text: str) -> str:
+    """Return the base64 of a text, on one line."""
+    return base64.b64encode(text.encode()).decode()
 
 
 def expand(run: Run, content: Any) -> str:
-    """Return the text of a content of the payload."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(expand(run, piece) for piece in content)
-    if "pem" in content:
-        return pem(run, content["pem"])
-    return base64.b64encode(pem(run, content["b64"]).encode()).decode()
+    """Return the text of a content of the payload; a string is its own pieces."""
+    text = ""
+    for piece in content:
+        if isinstance(piece, dict):
+            ((kind, name),) = piece.items()
+            piece = pem(run, name)
+            if kind == "b64":
+                piece = b64(piece)
+        text += piece
+    return text
 
 
 def stage(run: Run, name: str) -> None:
-    """Write every file of one stage; the first stage makes the directories before."""
-    if name == "files":
-        for path, mode in sorted(run.body["directories"].items()):
-            os.makedirs(run.root + path, mode, exist_ok=True)
+    """Write the files of one stage."""
     for path, mode, when, content in run.body["files"]:
         if when == name:
             text = expand(run, content)
-            if (
-                path == "/var/lib/kubelet/config.yaml"
-                and run.body["resolvConf"]
-                and os.path.exists(run.root + RESOLVED)
-            ):
+            if run.body["resolvConf"] and path.endswith("/kubelet/config.yaml") and os.path.exists(run.root + RESOLVED):
                 text += f"resolvConf: {RESOLVED}\n"
             write(run.root + path, text, mode)
 
 
-def write_files(run: Run) -> None:
+def files(run: Run) -> None:
     """Write what the kubelet finds when it starts."""
+    for path, mode in sorted(run.body["directories"].items()):
+        os.makedirs(run.root + path, mode, exist_ok=True)
     stage(run, "files")

@@ -1,7 +1,7 @@
 """The etcd guard: a member that has been started once must never start again with an empty log.
 
-It would have forgotten its votes. etcd answers GET /members on its peer port, also without quorum; a member lists
-``clientURLs`` from the moment it has started for the first time (seen with etcd 3.7.0).
+It would have forgotten its votes. etcd answers GET /members on its peer port, also without quorum; a member there has
+``clientURLs`` from its first start on (seen with etcd 3.7.0).
 """
 
 import http.client
@@ -10,13 +10,12 @@ import os
 import socket
 import ssl
 import threading
-import time
-import urllib.parse
 from typing import Any
 
 from .api import connect, get
-from .base import Pending, Run, Stop, tell
+from .base import Pending, Run, Stop, wait
 from .files import pem, stage
+from .preflight import listen
 
 
 def peer_pair(run: Run) -> Any:
@@ -25,36 +24,29 @@ def peer_pair(run: Run) -> Any:
     return path + ".crt", path + ".key"
 
 
-def answer_fresh(listener: Any, context: Any, name: str) -> None:
+def answer_fresh(listener: Any, context: Any) -> None:
     """Tell the other masters, until the listener is shut, that this one has no data."""
-    text = json.dumps({"fresh": True, "name": name})
-    reply = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode()
     while True:
-        try:
-            raw = listener.accept()[0]
-        except OSError:
-            return
+        raw = listener.accept()[0]
         raw.settimeout(3)
         try:
             with context.wrap_socket(raw, server_side=True) as peer:
-                # An etcd that runs already asks for its streams here: it must not take this for a member.
+                # An etcd that runs already asks for its streams, too: it must not take this for a member.
                 if peer.recv(4096).startswith(b"GET /members "):
-                    peer.sendall(reply)
+                    peer.sendall(b'HTTP/1.0 200 OK\r\n\r\n{"fresh":true}')
         except OSError:
             pass
 
 
-def listen(run: Run) -> None:
+def answer_peers(run: Run) -> None:
     """Answer at this member's peer URL in the background; both sides show certificates of etcd's CA."""
-    place = urllib.parse.urlsplit(run.body["etcd"]["peerURL"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*peer_pair(run))
     context.load_verify_locations(cadata=pem(run, "etcd/ca.crt"))
     context.verify_mode = ssl.CERT_REQUIRED
-    host = place.hostname or ""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    run.listener = socket.create_server((host, place.port or 0), family=family)
-    threading.Thread(target=answer_fresh, args=(run.listener, context, run.body["name"]), daemon=True).start()
+    host, _, port = run.body["etcd"]["peerURL"].split("/")[2].rpartition(":")
+    run.listener = listen(host.strip("[]"), int(port))
+    threading.Thread(target=answer_fresh, args=(run.listener, context), daemon=True).start()
 
 
 def judge(run: Run, name: str, members: Any) -> None:
@@ -62,41 +54,43 @@ def judge(run: Run, name: str, members: Any) -> None:
     url = run.body["etcd"]["peerURL"]
     mine = [member for member in members if url in member["peerURLs"]]
     if not mine:
-        raise Stop(2, f"etcd of {name} runs without the member {url}", "a new member must be added there first")
+        raise Stop(2, f"etcd of {name} runs without {url}", "add the member there first")
     if mine[0].get("clientURLs"):
         raise Stop(
             2,
-            f"{name} knows the etcd member {run.body['name']} ({url}) as started, but its data is gone here",
-            f"do not start etcd; on {name}: etcdctl member remove {mine[0]['id']:x}, then replace the member",
+            f"etcd of {name} knows {run.body['name']} as started, but its data is gone: it must not start",
+            f"on {name}: etcdctl member remove {mine[0]['id']:x}, then replace the member",
         )
 
 
 def etcd_guard(run: Run) -> None:
     """Let etcd start with data, alone, or when every other master has answered and none knows this one as started."""
-    etcd = run.body["etcd"]
-    missing = dict(etcd["others"])
-    if not missing or os.path.isdir(run.root + etcd["dataDir"] + "/member"):
+    missing = dict(run.body["etcd"]["others"])
+    if not missing or os.path.isdir(run.root + run.body["etcd"]["dataDir"] + "/member"):
         return
-    listen(run)
-    error: Any = ""
-    while missing:
+    answer_peers(run)
+
+    def probe() -> None:
+        problem: Any = ""
         for name, url in list(missing.items()):
             try:
-                members = get(connect(url, pem(run, "etcd/ca.crt"), peer_pair(run)), "/members")
+                members = json.loads(get(connect(run, url, "etcd/ca.crt", *peer_pair(run)), "/members"))
+            except (OSError, http.client.HTTPException) as error:
+                problem = error
+            else:
                 if isinstance(members, list):
                     judge(run, name, members)
                 del missing[name]
-            except (OSError, http.client.HTTPException, Pending) as problem:
-                error = problem
         if missing:
-            tell(run, "waiting", f"etcd waits for {', '.join(missing)}: {error}", "start these masters")
-            time.sleep(0.5)
+            raise Pending(f"{problem}")
+
+    wait(run, "etcd of " + ", ".join(missing), probe, float("inf"), "start these masters")
 
 
 def write_etcd(run: Run) -> None:
     """Free the peer port and hand etcd to the kubelet."""
     if run.listener:
-        # Closing alone does not wake the thread, and the port would stay taken.
+        # Closing alone does not wake the thread, and the port stays taken.
         run.listener.shutdown(socket.SHUT_RDWR)
         run.listener.close()
     stage(run, "etcd")

@@ -1,38 +1,38 @@
 """The steps of a master."""
 
+import json
 import re
 import sys
 from typing import Any
 
-from .api import ask, connect, get, refusal
-from .base import Pending, Run, wait, write
-from .files import stage, write_files
+from .api import ask, connect, expect, get
+from .base import Run, read, wait, write
+from .files import files, stage
 from .guard import etcd_guard, write_etcd
 from .loop import main
-from .machine import CURRENT, certificate, cleanup, finish, kubelet, start_kubelet, system
-from .payload import EVERY_RUN
+from .machine import CURRENT, certificate, cleanup, done, kubelet, system, systemctl
 from .preflight import preflight
 from .publish import api, publish
 
 
 def healthy(run: Run, name: str, url: str) -> None:
     """Wait until a component answers at its health URL; its certificate may be its own."""
-    wait(run, f"{name} at {url}", lambda: get(connect(url), "/" + url.split("/", 3)[3]))
+    wait(run, f"{name} at {url}", lambda: get(connect(run, url, ""), "/" + url.split("/", 3)[3]))
 
 
-def start_etcd(run: Run) -> None:
+def etcd(run: Run) -> None:
     """Start etcd and wait until it is ready."""
     write_etcd(run)
     healthy(run, "etcd", run.body["etcd"]["healthURL"])
 
 
-def start_apiserver(run: Run) -> None:
+def apiserver(run: Run) -> None:
     """Start kube-apiserver and wait until it is ready."""
     stage(run, "apiserver")
-    wait(run, "kube-apiserver at " + run.body["server"] + "/readyz", lambda: get(api(run), "/readyz"))
+    wait(run, "kube-apiserver at " + run.body["server"], lambda: get(api(run), "/readyz"))
 
 
-def start_controllers(run: Run) -> None:
+def controllers(run: Run) -> None:
     """Start kube-controller-manager and kube-scheduler; publishing does not need them."""
     stage(run, "controllers")
 
@@ -43,55 +43,47 @@ def controllers_healthy(run: Run) -> None:
         healthy(run, name, url)
 
 
-def finalize_kubelet(run: Run) -> None:
+def kubelet_finalize(run: Run) -> None:
     """Point kubelet.conf at the certificate that the kubelet renews by itself, as kubeadm does."""
     certificate(run)
     path = run.root + "/etc/kubernetes/kubelet.conf"
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    write(path, re.sub("(client-certificate|client-key)-data: .*", r"\1: " + CURRENT, text), 0o600)
-    kubelet(run, "restart")
+    write(path, re.sub("(client-.*)-data: .*", r"\1: " + CURRENT, read(path)), 0o600)
+    systemctl(run, "restart")
 
 
 def mark_node(run: Run) -> None:
     """Put the master's labels and taints on its Node, beside what is there already."""
     path = "/api/v1/nodes/" + run.body["name"]
-    labels, taints = run.body["node"]["labels"], run.body["node"]["taints"]
+    labels, taints = run.body["node"].values()
 
     def probe() -> None:
-        node = get(api(run), path)
-        meta = node["metadata"]
-        merged = node["spec"].get("taints", [])
-        ours = [(taint["key"], taint["effect"]) for taint in taints]
-        merged = [taint for taint in merged if (taint["key"], taint["effect"]) not in ours] + taints
+        node = json.loads(get(api(run), path))
+        merged = {(taint["key"], taint["effect"]): taint for taint in node["spec"].get("taints", []) + taints}
         body: Any = {
-            "metadata": {"labels": labels, "resourceVersion": meta["resourceVersion"]},
-            "spec": {"taints": merged},
+            "metadata": {"labels": labels, "resourceVersion": node["metadata"]["resourceVersion"]},
+            "spec": {"taints": [*merged.values()]},
         }
-        status, data = ask(api(run), "PATCH", path, body, Content_Type="application/merge-patch+json")
-        if status != 200:
-            raise Pending(refusal(status, data))
+        expect(*ask(api(run), "PATCH", path, body, {"Content-Type": "application/merge-patch+json"}))
 
-    wait(run, "the Node " + run.body["name"], probe)
+    wait(run, "Node " + run.body["name"], probe)
 
 
-# Name and action, in boot order. A name is state on disk: never rename one.
+# In boot order. A step's name is state on disk: never rename one.
 STEPS = (
-    *EVERY_RUN,
-    ("preflight", preflight),
-    ("system", system),
-    ("files", write_files),
-    ("etcd-guard", etcd_guard),
-    ("kubelet", start_kubelet),
-    ("etcd", start_etcd),
-    ("apiserver", start_apiserver),
-    ("controllers", start_controllers),
-    ("publish", publish),
-    ("controllers-healthy", controllers_healthy),
-    ("kubelet-finalize", finalize_kubelet),
-    ("mark-node", mark_node),
-    ("cleanup", cleanup),
-    ("done", finish),
+    preflight,
+    system,
+    files,
+    etcd_guard,
+    kubelet,
+    etcd,
+    apiserver,
+    controllers,
+    publish,
+    controllers_healthy,
+    kubelet_finalize,
+    mark_node,
+    cleanup,
+    done,
 )
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""The payload: read, verified, and its contents filled in."""
+"""The payload: fetched, verified, in time. This is done at every run: what was true at one boot need not be now."""
 
 import hashlib
 import json
+import os
 import socket
 import time
-from typing import Any
 
-from .base import Pending, Run, Stop, wait
+from .base import Pending, Run, Stop, read, wait
 
 STATE = "/var/lib/kgen/state.json"
 PAYLOAD = "/etc/kgen/payload.json"
@@ -14,58 +14,43 @@ REBUILD = "render again and rebuild this machine"
 
 
 def fetch(run: Run) -> None:
-    """Read the payload; other sources than the document's own file will be told apart here."""
-    try:
-        with open(run.root + PAYLOAD, encoding="utf-8") as file:
-            run.body = json.load(file)
-    except (OSError, ValueError) as error:
-        raise Stop(4, f"{PAYLOAD} cannot be read ({type(error).__name__})", REBUILD)
+    """Read the payload; where else it may come from will be decided here."""
+    run.text = read(run.root + PAYLOAD)
 
 
-def digest(data: bytes) -> str:
+def digest(text: str) -> str:
     """Return the SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def verify(run: Run) -> None:
-    """Accept the payload only as a whole and with the runner it was made for; then load this payload's state."""
-    document = run.body
-    if not isinstance(document, dict) or document.get("format") != 1:
-        raise Stop(4, "the payload's format is unknown to this runner", REBUILD)
-    body: Any = document.get("body")
-    run.sha256 = digest(json.dumps(body, sort_keys=True, separators=(",", ":")).encode())
-    if run.sha256 != document.get("sha256"):
-        raise Stop(4, "the payload is damaged: its checksum is wrong", REBUILD)
-    with open(__file__, "rb") as file:
-        if document.get("runner") != digest(file.read()):
-            raise Stop(4, "this runner is damaged or not the one the payload was made for", REBUILD)
-    body.setdefault("name", socket.gethostname().lower())
-    run.body = body
+    """Accept the payload only as a whole and with the runner it was made for; then load the state it is in."""
     try:
-        with open(run.root + STATE, encoding="utf-8") as file:
-            state = json.load(file)
-        if state["payload"] == run.sha256:
-            run.done = state["done"]
-    except FileNotFoundError:
-        pass
+        document = json.loads(run.text)
+        run.body = document["body"]
+        run.sha256 = digest(json.dumps(run.body, sort_keys=True, separators=(",", ":")))
+        found = [document["format"], document["sha256"], document["runner"]]
+    except (ValueError, LookupError, TypeError):
+        found = [1]
+    if found[0] != 1:
+        raise Stop(4, "the payload has a format that this runner does not know", REBUILD)
+    if found[1:] != [run.sha256, digest(read(__file__))]:
+        raise Stop(4, "payload or runner is damaged, or they are not made for each other", REBUILD)
+    run.body.setdefault("name", socket.gethostname().lower())
+    if os.path.exists(run.root + STATE):
+        run.finished = json.loads(read(run.root + STATE)).get(run.sha256, [])
 
 
 def clock(run: Run) -> None:
     """Go on only while every certificate is valid."""
-    for name, (_, end) in run.body["validity"].items():
-        if time.time() > end:
-            day = time.strftime("%Y-%m-%d", time.gmtime(end))
-            raise Stop(
-                2, f"certificate {name} expired on {day}", f"kgen certs renew {name.rsplit('.', 1)[0]}, {REBUILD}"
-            )
 
     def probe() -> None:
-        behind = max(start for start, end in run.body["validity"].values()) - time.time()
-        if behind > 0:
-            raise Pending(f"the clock is behind by {behind:.0f} s or more")
+        for name, (start, end) in run.body["validity"].items():
+            if time.time() > end:
+                raise Stop(
+                    2, f"certificate {name} expired {time.ctime(end)}", f"kgen certs renew {name[:-4]}, " + REBUILD
+                )
+            if time.time() < start:
+                raise Pending(f"the clock is behind, {name} is valid from {time.ctime(start)}")
 
-    wait(run, "the time", probe, hint="let the machine reach its time servers")
-
-
-# Not part of the state: what is true at one boot need not be at the next.
-EVERY_RUN = (("fetch", fetch), ("verify", verify), ("clock", clock))
+    wait(run, "the time", probe, hint="check the time servers")

@@ -3,58 +3,61 @@
 import os
 import re
 import socket
-from typing import Any, Iterator
+from typing import Any
 
 from .base import Run, Stop
 
 
-def privileged(run: Run) -> Iterator[Any]:
+def listen(host: str, port: int) -> Any:
+    """Return a socket that listens there."""
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+def privileged(run: Run) -> Any:
     """Only root can do what follows."""
     if os.geteuid():
-        yield "IsPrivilegedUser", "the runner is not root"
+        yield "IsPrivilegedUser", "not run as root"
 
 
-def files_absent(run: Run) -> Iterator[Any]:
+def nothing_there(run: Run) -> Any:
     """Static pods and kubeconfigs of another cluster would be overwritten; our own come after this step."""
     for path, *_ in run.body["files"]:
-        if path.startswith("/etc/kubernetes/") and "/pki/" not in path and os.path.exists(run.root + path):
-            yield "FileAvailable-" + path.replace("/", "-"), path + " exists already"
+        if re.match("/etc/kubernetes/(?!pki)", path) and os.path.exists(run.root + path):
+            yield "FileAvailable-" + path.replace("/", "-"), path + " exists"
 
 
-def ports_free(run: Run) -> Iterator[Any]:
-    """A listener on any address would stop a component."""
+def ports_free(run: Run) -> Any:
+    """A listener on any address stops a component."""
     for port in run.body["ports"]:
         try:
-            socket.create_server(("", port)).close()
+            listen("", port).close()
         except OSError as error:
-            yield f"Port-{port}", f"port {port} cannot be used: {error.strerror}"
+            yield f"Port-{port}", error
 
 
-def has_addresses(run: Run) -> Iterator[Any]:
+def has_addresses(run: Run) -> Any:
     """Certificates and arguments name these addresses."""
     for address in run.body["addresses"]:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.bind((address, 0))
-        except OSError:
-            yield "KgenAddress", f"this machine does not have the address {address}"
+            listen(address, 0).close()
+        except OSError as error:
+            yield "KgenAddress", f"{address}: {error}"
 
 
-def node_name(run: Run) -> Iterator[Any]:
+def node_name(run: Run) -> Any:
     """The kubelet registers under the hostname unless its arguments say otherwise."""
     host = socket.gethostname().lower()
     name = run.body["name"]
     if host != name and "--hostname-override" not in str(run.body["files"]):
-        yield "KgenNodeName", f"the hostname is {host}, not {name}"
-    if name == "localhost" or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
-        yield "KgenNodeName", f"{name} cannot be the name of a Node"
+        yield "KgenNodeName", f"hostname is {host}, not {name}"
+    if not re.fullmatch("(?!localhost$)[a-z0-9][a-z0-9.-]*", name):
+        yield "KgenNodeName", name + " cannot name a Node"
 
 
 # Check and whether it is an error (else a warning).
 CHECKS = (
     (privileged, True),
-    (files_absent, True),
+    (nothing_there, True),
     (ports_free, True),
     (has_addresses, True),
     (node_name, True),
@@ -63,14 +66,13 @@ CHECKS = (
 
 def preflight(run: Run) -> None:
     """Report every finding; stop when one is an error that is not ignored."""
-    ignored = run.body["ignorePreflightErrors"]
     errors = []
     for check, is_error in CHECKS:
         for name, finding in check(run):
             line = f"{name}: {finding}"
-            if is_error and name.lower() not in ignored and "all" not in ignored:
+            if is_error and not {"all", name.lower()} & {*run.body["ignorePreflightErrors"]}:
                 errors.append(line)
             else:
-                print("warning " + line)
+                print("warning", line)
     if errors:
-        raise Stop(2, "; ".join(errors), "repair the machine, or list names in ignorePreflightErrors")
+        raise Stop(2, "; ".join(errors), "repair, or list in ignorePreflightErrors")
