@@ -51,7 +51,7 @@ def _ends(bundle: Bundle, section: str, entries: Mapping[str, Entry], now: datet
 
 def _warning(bundle: Bundle, section: str, entries: Mapping[str, Entry], code: str, message: str, hint: str) -> Problem:
     line = min(entry.line for entry in entries.values())
-    return Problem(bundle.file, line, 1 if line else 0, section, code, message, hint)
+    return Problem(bundle.file or "secrets bundle", line, 1 if line else 0, section, code, message, hint)
 
 
 def _names(entries: Mapping[str, Entry]) -> str:
