@@ -23,7 +23,7 @@ components: $(SET_UP) ## build the real programs the tests run against (cached o
 	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl update-ca-certificates=ca-certificates
 	@$(BIN)/python -m tests.components
 
-test: components ## unit and control-plane tiers, against real etcd, Kubernetes and cloud-init (ARGS=... for pytest)
+test: components ## all tests, against real kubeadm, etcd, control plane and cloud-init (ARGS=... for pytest)
 	@$(BIN)/pytest $(ARGS)
 
 lint: $(SET_UP) ## format, lint, types, import contracts
