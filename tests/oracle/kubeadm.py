@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -33,7 +34,7 @@ def init(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Map
     ``directory`` must be empty. ``variables`` are added to a bare environment.
     """
     config = directory / "kubeadm.yaml"
-    config.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
+    config.write_text("\n---\n".join(map(json.dumps, documents)), encoding="utf-8")  # JSON: no text turns into a number
     output = directory / "output"
     output.mkdir()
     name = documents[0]["nodeRegistration"]["name"]

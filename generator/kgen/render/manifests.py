@@ -115,10 +115,16 @@ def _scheduler_listener(cluster: Cluster, machine: Machine) -> Listener:
 
 
 def _etcd_listener(cluster: Cluster, machine: Machine) -> Listener:
-    """Return the first of etcd's metrics URLs, an override included."""
-    default = f"http://{flags.loopback(machine)}:{names.ETCD_METRICS_PORT}"
-    url = urlsplit(flags.last(cluster.etcd.extra_args, "listen-metrics-urls", default).split(",")[0])
-    return Listener(url.scheme.upper(), url.hostname or "", url.port or names.ETCD_METRICS_PORT)
+    """Return the first of etcd's metrics URLs, an override included if it is a URL."""
+    loopback = flags.loopback(machine).strip("[]")
+    urls = flags.last(cluster.etcd.extra_args, "listen-metrics-urls", "")
+    try:
+        url = urlsplit(urls.split(",")[0])
+        if url.scheme and url.hostname:
+            return Listener(url.scheme.upper(), url.hostname, url.port or names.ETCD_METRICS_PORT)
+    except ValueError:  # no URL: etcd will say so
+        pass
+    return Listener("HTTP", loopback, names.ETCD_METRICS_PORT)
 
 
 def _no_annotations(machine: Machine) -> Mapping[str, str]:
@@ -221,8 +227,9 @@ def controller_health_urls(cluster: Cluster) -> list[tuple[str, str]]:
     for pod in STATIC_PODS:
         if pod.stage == "controllers":
             listener = pod.listener(cluster, first)
-            port = int(flags.last(pod.settings(cluster).extra_args, "secure-port", str(listener.port)))
-            urls.append((pod.name, _health_url(pod.name, replace(listener, port=port))))
+            port = flags.last(pod.settings(cluster).extra_args, "secure-port", "")
+            moved = replace(listener, port=int(port)) if port.isdecimal() else listener
+            urls.append((pod.name, _health_url(pod.name, moved)))
     return urls
 
 

@@ -82,3 +82,14 @@ def test_the_runner_asks_etcd_on_the_loopback_of_its_family():
     cluster = three_masters()
     assert manifests.etcd_health_url(cluster, cluster.masters[1]) == "http://127.0.0.1:2381/readyz"
     assert manifests.etcd_health_url(cluster, master("m1", "fd00::1")) == "http://[::1]:2381/readyz"
+
+
+@pytest.mark.parametrize("urls", ["", "nonsense", "http://[", "http://x:99999", "//x"])
+def test_what_is_no_url_leaves_etcds_probes_alone(urls):
+    cluster = replace(one_master(), etcd=LocalEtcd(extra_args=(Argument("listen-metrics-urls", urls),)))
+    assert manifests.etcd_health_url(cluster, cluster.masters[0]) == "http://127.0.0.1:2381/readyz"
+
+
+def test_what_is_no_port_leaves_the_runners_question_alone():
+    cluster = replace(one_master(), scheduler=Component(extra_args=(Argument("secure-port", "high"),)))
+    assert manifests.controller_health_urls(cluster)[1] == ("kube-scheduler", "https://127.0.0.1:10259/livez")
