@@ -69,7 +69,7 @@ def _walk(path: str, ours: Any, theirs: Any) -> Iterator[tuple[str, str, str]]:
         for key in sorted(ours.keys() | theirs.keys(), key=str):
             place = f"{path}.{key}" if path else str(key)
             yield from _walk(place, ours.get(key, ABSENT), theirs.get(key, ABSENT))
-    elif _is_flags(ours) and _is_flags(theirs):
+    elif _are_command_lines(ours, theirs):
         yield from _walk_flags(path, ours, theirs)
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
@@ -78,13 +78,10 @@ def _walk(path: str, ours: Any, theirs: Any) -> Iterator[tuple[str, str, str]]:
         yield path, str(ours), str(theirs)
 
 
-def _is_flags(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and all(isinstance(item, str) for item in value)
-        and value != []
-        and (all(item.startswith("--") for item in value[1:]))
-    )
+def _are_command_lines(*values: Any) -> bool:
+    if not all(isinstance(value, list) and all(isinstance(item, str) for item in value) for value in values):
+        return False
+    return any(item.startswith("--") for value in values for item in value)
 
 
 def _walk_flags(path: str, ours: list[str], theirs: list[str]) -> Iterator[tuple[str, str, str]]:
