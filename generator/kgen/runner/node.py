@@ -1,6 +1,7 @@
 """The steps of a node."""
 
 import json
+import os
 import re
 import ssl
 import sys
@@ -14,9 +15,12 @@ from .machine import CURRENT, certificate, cleanup, done, kubelet, system
 from .preflight import preflight
 
 
+BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
+
+
 def endpoint(run: Run) -> None:
     """Wait until the cluster's endpoint answers and takes the bootstrap token."""
-    token = re.findall(r'token: "?([\w.]+)', read(run.root + "/etc/kubernetes/bootstrap-kubelet.conf"))[0]
+    token = re.findall(r'token: "?([\w.]+)', read(run.root + BOOTSTRAP))[0]
     url = run.body["server"]
     link = connect(run, url)
 
@@ -44,8 +48,10 @@ def own_node(run: Run) -> Any:
 
 
 def registered(run: Run) -> None:
-    """Wait until the kubelet has registered the Node."""
+    """Wait until the kubelet has registered the Node; then nothing needs the token any more."""
     wait(run, "Node " + run.body["name"], lambda: own_node(run))
+    if os.path.exists(run.root + BOOTSTRAP):
+        os.remove(run.root + BOOTSTRAP)
 
 
 def ready(run: Run) -> None:
