@@ -26,8 +26,3 @@ def coredns(cluster: Cluster) -> str:
     repository = cluster.dns.image_repository or cluster.image_repository
     path = "coredns/coredns" if repository == names.DEFAULT_IMAGE_REPOSITORY else "coredns"
     return f"{repository}/{path}:{cluster.dns.image_tag or release_of(cluster.kubernetes_version).coredns}"
-
-
-def pause(cluster: Cluster) -> str:
-    """Return the sandbox image that the container runtime must be configured with."""
-    return f"{cluster.image_repository}/pause:{release_of(cluster.kubernetes_version).pause}"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from kgen import names
 from kgen.config.model import Argument, Cluster, Component, LocalEtcd, Machine, Volume
 from kgen.payload import Stage
-from kgen.render import engine, environment, flags, images
+from kgen.render import engine, environment, flags, images, volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +50,6 @@ class StaticPod:
     probes: Probes
     requests: Mapping[str, str]
     volumes: Callable[[Cluster], Sequence[Volume]]
-
-
-_CA_DIRECTORIES = {
-    "ca-certs": "/etc/ssl/certs",
-    "etc-ca-certificates": "/etc/ca-certificates",
-    "usr-local-share-ca-certificates": "/usr/local/share/ca-certificates",
-    "usr-share-ca-certificates": "/usr/share/ca-certificates",
-}
-"""What Debian and Ubuntu have with the package ca-certificates; kubeadm mounts what it finds on the machine."""
-
-
-def _apiserver_volumes(cluster: Cluster) -> list[Volume]:
-    return [_directory("k8s-certs", str(names.PKI_DIR)), *(_directory(*item) for item in _CA_DIRECTORIES.items())]
-
-
-def _controller_manager_volumes(cluster: Cluster) -> list[Volume]:
-    return [*_apiserver_volumes(cluster), _kubeconfig("controller-manager.conf")]
-
-
-def _scheduler_volumes(cluster: Cluster) -> list[Volume]:
-    return [_kubeconfig("scheduler.conf")]
-
-
-def _etcd_volumes(cluster: Cluster) -> list[Volume]:
-    return [
-        _directory("etcd-data", str(cluster.etcd.data_dir), read_only=False),
-        _directory("etcd-certs", str(names.PKI_DIR / "etcd"), read_only=False),
-    ]
-
-
-def _directory(name: str, path: str, *, read_only: bool = True) -> Volume:
-    return Volume(name, path, path, read_only, "DirectoryOrCreate")
-
-
-def _kubeconfig(name: str) -> Volume:
-    path = str(names.KUBERNETES_DIR / name)
-    return Volume("kubeconfig", path, path, read_only=True, path_type="FileOrCreate")
 
 
 def _apiserver_listener(cluster: Cluster, machine: Machine) -> Listener:
@@ -144,7 +107,7 @@ STATIC_PODS: tuple[StaticPod, ...] = (
         listener=_etcd_listener,
         probes=Probes(liveness="/livez", readiness="/readyz", startup="/readyz"),
         requests={"cpu": "100m", "memory": "100Mi"},
-        volumes=_etcd_volumes,
+        volumes=volumes.etcd,
     ),
     StaticPod(
         name="kube-apiserver",
@@ -158,7 +121,7 @@ STATIC_PODS: tuple[StaticPod, ...] = (
         listener=_apiserver_listener,
         probes=Probes(liveness="/livez", readiness="/readyz", startup="/livez"),
         requests={"cpu": "250m"},
-        volumes=_apiserver_volumes,
+        volumes=volumes.apiserver,
     ),
     StaticPod(
         name="kube-controller-manager",
@@ -170,7 +133,7 @@ STATIC_PODS: tuple[StaticPod, ...] = (
         listener=_controller_manager_listener,
         probes=Probes(liveness="/healthz", startup="/healthz"),
         requests={"cpu": "200m"},
-        volumes=_controller_manager_volumes,
+        volumes=volumes.controller_manager,
     ),
     StaticPod(
         name="kube-scheduler",
@@ -182,7 +145,7 @@ STATIC_PODS: tuple[StaticPod, ...] = (
         listener=_scheduler_listener,
         probes=Probes(liveness="/livez", readiness="/readyz", startup="/livez"),
         requests={"cpu": "100m"},
-        volumes=_scheduler_volumes,
+        volumes=volumes.scheduler,
     ),
 )
 """In the order they start."""
@@ -197,6 +160,7 @@ def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
     """Return the text of one manifest of a master."""
     settings = pod.settings(cluster)
     listener = pod.listener(cluster, machine)
+    mounts = _mounts(pod, cluster, settings)
     return engine.render_text(
         "manifests/static-pod.yaml.j2",
         name=pod.name,
@@ -210,8 +174,8 @@ def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
         startup=pod.probes.startup,
         port=listener.port,
         requests=pod.requests,
-        mounts=_mounts(pod, cluster, settings),
-        volumes=_volumes(pod, cluster, settings),
+        mounts=mounts,
+        volumes=sorted(mounts, key=lambda volume: volume.name),
     )
 
 
@@ -253,12 +217,6 @@ def _env(cluster: Cluster, settings: Component | LocalEtcd) -> list[dict[str, An
 
 
 def _mounts(pod: StaticPod, cluster: Cluster, settings: Component | LocalEtcd) -> Sequence[Volume]:
-    """Return the volumes as they are mounted: by name, but etcd's as the table lists them, as in kubeadm."""
-    return pod.volumes(cluster) if isinstance(settings, LocalEtcd) else _volumes(pod, cluster, settings)
-
-
-def _volumes(pod: StaticPod, cluster: Cluster, settings: Component | LocalEtcd) -> list[Volume]:
-    """Return the volumes by name; an extra one replaces a default of its name."""
-    extra = () if isinstance(settings, LocalEtcd) else settings.extra_volumes
-    by_name = {volume.name: volume for volume in (*pod.volumes(cluster), *extra)}
-    return [by_name[name] for name in sorted(by_name)]
+    """Return the volumes as they are mounted: by name, but etcd's, which takes no others, as the table lists them."""
+    own = pod.volumes(cluster)
+    return own if isinstance(settings, LocalEtcd) else volumes.merge(own, settings.extra_volumes)

@@ -28,4 +28,3 @@ def test_etcd_may_come_from_elsewhere():
 
 def test_components_carry_the_version():
     assert images.component(one_master(), "kube-proxy") == "registry.k8s.io/kube-proxy:v1.37.2"
-    assert images.pause(one_master()) == "registry.k8s.io/pause:3.10.2"

@@ -1,0 +1,57 @@
+"""What the static pods see of the machine's disk.
+
+Facts: the manifests that ``kubeadm init --dry-run`` v1.37 prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kgen import names
+from kgen.config.model import Cluster, Volume
+
+_CA_DIRECTORIES = {
+    "ca-certs": "/etc/ssl/certs",
+    "etc-ca-certificates": "/etc/ca-certificates",
+    "usr-local-share-ca-certificates": "/usr/local/share/ca-certificates",
+    "usr-share-ca-certificates": "/usr/share/ca-certificates",
+}
+"""What Debian and Ubuntu have with the package ca-certificates; kubeadm mounts what it finds on the machine."""
+
+
+def apiserver(cluster: Cluster) -> list[Volume]:
+    """Return kube-apiserver's volumes: its keys, and the CA certificates of the machine."""
+    return [_directory("k8s-certs", str(names.PKI_DIR)), *(_directory(*item) for item in _CA_DIRECTORIES.items())]
+
+
+def controller_manager(cluster: Cluster) -> list[Volume]:
+    """Return kube-controller-manager's volumes: as the API server's, and its kubeconfig."""
+    return [*apiserver(cluster), _kubeconfig("controller-manager.conf")]
+
+
+def scheduler(cluster: Cluster) -> list[Volume]:
+    """Return kube-scheduler's volume: its kubeconfig."""
+    return [_kubeconfig("scheduler.conf")]
+
+
+def etcd(cluster: Cluster) -> list[Volume]:
+    """Return etcd's volumes, in the order kubeadm mounts them: data, then keys."""
+    return [
+        _directory("etcd-data", str(cluster.etcd.data_dir), read_only=False),
+        _directory("etcd-certs", str(names.PKI_DIR / "etcd"), read_only=False),
+    ]
+
+
+def merge(volumes: Sequence[Volume], extra: Sequence[Volume]) -> list[Volume]:
+    """Return the volumes by name; an extra one replaces a default of its name."""
+    by_name = {volume.name: volume for volume in (*volumes, *extra)}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _directory(name: str, path: str, *, read_only: bool = True) -> Volume:
+    return Volume(name, path, path, read_only, "DirectoryOrCreate")
+
+
+def _kubeconfig(name: str) -> Volume:
+    path = str(names.KUBERNETES_DIR / name)
+    return Volume("kubeconfig", path, path, read_only=True, path_type="FileOrCreate")
