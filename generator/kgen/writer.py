@@ -200,12 +200,15 @@ class Output(Comparison):
     def prepare(self, facts: Mapping[str, Any]) -> tuple[Change, ...]:
         """Do everything that needs space or can be refused; afterwards ``commit`` only renames.
 
-        Call it once, after the last file. Returns what ``finish`` returns. Until ``commit`` it can be abandoned.
+        Call it once, after the last file. Returns what ``finish`` returns. Until ``commit`` it can be abandoned; only
+        corrected modes stay.
         """
         changes = self.finish(facts)
         with disk_errors(self.root):
             if changes and changes[-1].path == lock.FILE_NAME and changes[-1].kind != "mode":
                 self._staging.keep(len(changes) - 1, self._new_lock, LOCK_MODE)
+            for path, mode in self._wrong_modes.items():
+                (self.root / path).chmod(mode)
             if changes:
                 self._staging.prepare(changes)
         return changes
@@ -220,8 +223,6 @@ class Output(Comparison):
         """
         try:
             with disk_errors(self.root):
-                for path, mode in self._wrong_modes.items():
-                    (self.root / path).chmod(mode)
                 if self._changes:
                     self._staging.swap(self._changes)
         finally:

@@ -62,7 +62,7 @@ def error(failure: KgenError) -> None:
             note(f"  {click.style('hint:', fg='cyan')} {failure.hint}")
         return
     for problem in failure.problems:
-        note(_styled(problem, "red") + _excerpt(problem))
+        note(_styled(problem, "red"))
     count = len(failure.problems)
     note(click.style(f"{count} problem{'s' if count > 1 else ''}; nothing was written.", bold=True))
 
@@ -73,10 +73,10 @@ def warning(problem: Problem) -> None:
 
 
 def _styled(problem: Problem, colour: str) -> str:
-    """Return the problem's own text, with place and hint set off."""
+    """Return the problem's own text, its line of the file, and the hint."""
     head, _, hint = str(problem).partition("\n  hint: ")
     place, colon, rest = head.partition(": ")
-    text = f"{click.style(place, bold=True)}{colon}{click.style(rest, fg=colour)}"
+    text = f"{click.style(place, bold=True)}{colon}{click.style(rest, fg=colour)}{_excerpt(problem)}"
     return f"{text}\n  {click.style('hint:', fg='cyan')} {hint}" if hint else text
 
 

@@ -78,12 +78,15 @@ def _as_json(result: RenderResult, *, check: bool) -> dict[str, Any]:
             "missing": result.bundle_is_missing,
             "reissued": [{"name": name, "reason": reason} for name, reason in result.reissued],
         },
-        "artifacts": [{"machine": document.machine, **describe(document)} for document in result.documents],
+        "artifacts": [
+            {"machine": document.machine, **describe(document), "path": str(result.root / document.path)}
+            for document in result.documents
+        ],
         "files": [
-            {"path": path, "bytes": record.size, "sha256": record.sha256}
+            {"path": str(result.root / path), "bytes": record.size, "sha256": record.sha256}
             for path, record in sorted((result.files or {}).items())
         ],
-        "changes": [{"path": change.path, "kind": change.kind} for change in result.changes],
+        "changes": [{"path": str(result.root / change.path), "kind": change.kind} for change in result.changes],
         "warnings": [
             {
                 "file": problem.file,

@@ -1,0 +1,258 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+import kgen as package
+from kgen.cli import console
+from kgen.cli.main import cli
+from kgen.errors import KgenError, Problem, ProblemsError
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md"
+
+
+def verbs(group: click.Group, prefix: str = "kgen") -> list[str]:
+    found = []
+    for name, command in group.commands.items():
+        found += verbs(command, f"{prefix} {name}") if isinstance(command, click.Group) else [f"{prefix} {name}"]
+    return found
+
+
+def options(group: click.Group) -> set[str]:
+    found = set()
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            found |= options(command)
+        found |= {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
+    return found
+
+
+def test_reference_names_every_verb_and_option(kgen):
+    text = DOCS.read_text()
+    assert [verb for verb in verbs(cli) if f"`{verb}" not in text] == []
+    assert [option for option in options(cli) if option not in text] == []
+    listed = set(re.findall(r"`kgen ([a-z]+)", text))
+    assert listed == set(cli.commands)
+    help_text = kgen("--help").out
+    assert all(re.search(rf"^  {name} ", help_text, re.M) for name in cli.commands)
+
+
+@pytest.mark.parametrize("arguments", [(), *[tuple(verb.split()[1:]) for verb in verbs(cli)]])
+def test_help_reads_well(kgen, arguments):
+    ended = kgen(*arguments, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("Usage: kgen")
+    assert "..." not in ended.out.replace("[ARGS]...", "").replace("[NAME]...", "")
+    assert max(map(len, ended.out.splitlines())) <= 100
+    assert kgen(*arguments, "-h").out == ended.out
+
+
+def test_version(kgen):
+    assert kgen("--version").out == f"kgen {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["render"],
+        ["render", "--nope", "x"],
+        ["render", "a", "b"],
+        ["token"],
+        ["completion", "tcsh"],
+        ["render", "prod.yaml", "--output", "prod.yaml"],
+    ],
+)
+def test_wrong_command_line_is_exit_2(kgen, arguments):
+    ended = kgen(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Usage: ")
+
+
+def test_missing_cluster_file(kgen):
+    ended = kgen("render", "missing.yaml")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("error: missing.yaml does not exist\n  hint: ")
+
+
+def test_problems_come_with_their_line_and_a_count(kgen, here):
+    path = here / "bad.yaml"
+    path.write_text("apiVersion: kgen/v1\nname: prod\nkubernetesVersion: v1.37.2\nmachnes: []\nnam: x\n")
+    ended = kgen("render", "bad.yaml")
+    assert (ended.code, ended.out) == (2, "")
+    lines = ended.err.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("bad.yaml:4:1: machnes"))
+    assert lines[at + 1 : at + 3] == ["      4 | machnes: []", "          ^"]
+    assert lines[at + 3].startswith("  hint: ")
+    count = sum(line.startswith("bad.yaml:") for line in lines)
+    assert lines[-1] == f"{count} problems; nothing was written."
+    assert not (here / "outputs").exists()
+
+
+def problem(path: Path, line: int, column: int) -> ProblemsError:
+    return ProblemsError([Problem(str(path), line, column, "field", "K1", "is wrong")])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "column"),
+    [
+        ("a.yaml", "password: hunter2\n", 11),
+        ("a.yaml", "adminToken: hunter2\n", 13),
+        ("a.secrets.yaml", "x: hunter2\n", 4),
+    ],
+)
+def test_lines_that_may_hold_a_secret_are_not_quoted(here, capsys, name, content, column):
+    (here / name).write_text(content)
+    console.error(problem(here / name, 1, column))
+    assert "hunter2" not in capsys.readouterr().err
+
+
+def test_excerpt_is_short_and_printable(here, capsys):
+    (here / "a.yaml").write_text("x" * 500 + "\x1b[31m\t!" + "y" * 500)
+    console.error(problem(here / "a.yaml", 1, 507))
+    line, caret = capsys.readouterr().err.splitlines()[1:3]
+    assert len(line) < 120
+    assert "\x1b" not in line
+    assert line[caret.index("^")] == "!"
+
+
+@pytest.mark.parametrize(("line", "column"), [(0, 0), (9, 1), (1, 99)])
+def test_place_outside_the_file_has_no_excerpt(here, capsys, line, column):
+    (here / "a.yaml").write_text("x: 1\n")
+    console.error(problem(here / "a.yaml", line, column))
+    assert "|" not in capsys.readouterr().err
+
+
+def test_one_problem_is_singular(here, capsys):
+    console.error(problem(here / "a.yaml", 1, 1))
+    assert capsys.readouterr().err.splitlines()[-1] == "1 problem; nothing was written."
+
+
+def test_schema_is_json(kgen):
+    assert json.loads(kgen("schema").out)["type"] == "object"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(kgen, shell):
+    ended = kgen("completion", shell)
+    assert ended.code == 0
+    assert "_KGEN_COMPLETE" in ended.out
+
+
+def test_bug_is_a_traceback(kgen, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("kgen.api.render", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        kgen("render", "prod.yaml")
+
+
+def test_interrupt_is_130_and_leaves_nothing(kgen, here, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kgen.writer.Output.prepare", interrupted)
+    ended = kgen("render", "prod.yaml")
+    assert (ended.code, ended.out, ended.err.strip()) == (130, "", "interrupted")
+    assert [path.name for path in here.iterdir()] == ["prod.yaml"]
+
+
+def test_table_aligns_columns():
+    text = console.table(("name", "n"), [("a", "1"), ("long", "1,000")], right=(1,))
+    assert click.unstyle(text).splitlines() == ["name      n", "a         1", "long  1,000"]
+
+
+def process(here: Path, *arguments: str, **rest) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "kgen", *arguments], cwd=here, text=True, **rest)
+
+
+@pytest.mark.real
+def test_reader_that_has_gone_is_no_error(here):
+    read, write = os.pipe()
+    os.close(read)
+    child = process(here, "render", "prod.yaml", stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    _, err = child.communicate()
+    assert (child.returncode, err) == (141, "")
+    assert (here / "outputs/prod/kgen.lock.json").exists()
+
+
+@pytest.mark.real
+def test_full_stdout_is_a_sentence(here):
+    with Path("/dev/full").open("w") as full:
+        child = process(here, "schema", stdout=full, stderr=subprocess.PIPE)
+        _, err = child.communicate()
+    assert (child.returncode, err) == (1, "error: cannot write to the standard output: No space left on device\n")
+
+
+@pytest.mark.real
+def test_colour_only_on_a_terminal(here):
+    (here / "bad.yaml").write_text("x: 1\n")
+
+    def on_terminal(**environment: str) -> bytes:
+        leader, follower = os.openpty()
+        child = process(here, "render", "bad.yaml", stderr=follower, env={**os.environ, "TERM": "xterm", **environment})
+        child.wait()
+        os.close(follower)
+        found = os.read(leader, 10_000)
+        os.close(leader)
+        return found
+
+    assert b"\x1b[" in on_terminal()
+    assert b"\x1b[" not in on_terminal(NO_COLOR="1")
+    piped = process(here, "render", "bad.yaml", stderr=subprocess.PIPE)
+    assert "\x1b[" not in piped.communicate()[1]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_in_the_middle_leaves_nothing(here, number, code):
+    nodes = "".join(f"  - {{name: n{n}, role: node}}\n" for n in range(3_000))
+    text = (here / "prod.yaml").read_text().replace("pools:", f"{nodes}pools:")
+    (here / "prod.yaml").write_text(text)
+    child = process(here, "render", "prod.yaml", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    staging = here / "outputs/prod/.kgen-new"
+    while not (staging / "200.new").exists() and child.poll() is None:
+        time.sleep(0.01)
+    child.send_signal(number)
+    _, err = child.communicate()
+    assert child.returncode == code, err
+    assert [path.name for path in here.iterdir()] == ["prod.yaml"]
+
+
+@pytest.mark.real
+def test_two_renders_at_once_agree(here):
+    children = [process(here, "render", "prod.yaml", "--quiet", stderr=subprocess.PIPE) for _ in range(3)]
+    assert [(child.communicate()[1], child.returncode) for child in children] == [("", 0)] * 3
+    check = process(here, "render", "prod.yaml", "--check", stdout=subprocess.PIPE)
+    check.communicate()
+    assert check.returncode == 0
+
+
+@pytest.mark.real
+def test_help_imports_nothing_heavy(here):
+    code = "import sys; from kgen.cli.main import run; run(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"cryptography", "jinja2", "yaml", "rich", "kubernetes", "boto3", "passlib"}
+    assert heavy.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.real
+def test_warm_render_imports_nothing_it_does_not_need(here):
+    code = "import sys; from kgen.cli.main import run; run(['render', 'prod.yaml']); print(*sys.modules)"
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=True)
+    assert {"rich", "kubernetes", "boto3", "passlib"}.isdisjoint(done.stdout.split())
+
+
+def test_errors_without_a_hint_have_no_hint_line(capsys):
+    console.error(KgenError("it is so"))
+    assert capsys.readouterr().err == "error: it is so\n"

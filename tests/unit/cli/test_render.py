@@ -1,0 +1,245 @@
+import gzip
+import hashlib
+import json
+import stat
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from kgen.cli import render as module
+from kgen.pipeline import DocumentInfo
+from kgen.secrets_bundle import store
+
+
+def everything(directory: Path) -> dict[str, tuple[int, int, bytes]]:
+    return {
+        str(path.relative_to(directory)): (path.stat().st_mode, path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_first_render_says_what_it_made(kgen, here):
+    ended = kgen("render", "prod.yaml")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert lines[0].split() == ["machine", "role", "user-data", "bytes", "first", "certificate", "ends", "path"]
+    assert [line.split()[:2] for line in lines[1:4]] == [["m1", "master"], ["w1", "node"], ["workers", "node"]]
+    assert lines[1].endswith("outputs/prod/user-data/m1.yaml.gz")
+    assert lines[4] == ""
+    assert "secrets bundle created: prod.secrets.yaml" in ended.out
+    assert lines[-1].startswith("next: ")
+    assert stat.S_IMODE((here / "prod.secrets.yaml").stat().st_mode) == 0o600
+
+
+def test_second_render_changes_nothing(kgen, rendered, here):
+    before = everything(here)
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 0
+    assert "nothing changed" in ended.out
+    assert "created" not in ended.out
+    assert everything(here) == before
+
+
+def test_everything_can_be_deleted_but_the_bundle(kgen, rendered, here):
+    before = {path: content for path, (_, _, content) in everything(here).items()}
+    for path in sorted(rendered.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert kgen("render", "prod.yaml").code == 0
+    assert {path: content for path, (_, _, content) in everything(here).items()} == before
+
+
+def test_no_secret_is_printed(kgen, here):
+    printed = [kgen("render", "prod.yaml", *more) for more in ((), ("--json",), ("--check",))]
+    printed += [kgen("certs", "prod.yaml"), kgen("certs", "prod.yaml", "--json"), kgen("certs", "renew", "prod.yaml")]
+    bundle = store.read(here / "prod.secrets.yaml")
+    secrets = [bundle.service_account.key, *bundle.tokens, bundle.tokens[0].partition(".")[2]]
+    secrets += [entry.key for entry in bundle.entries.values()]
+    body_lines = {line for secret in secrets for line in secret.splitlines() if not line.startswith("-----")}
+    assert len(body_lines) > 20
+    text = "".join(ended.out + ended.err for ended in printed)
+    assert not [line for line in body_lines if line in text]
+
+
+def test_quiet_prints_nothing(kgen):
+    ended = kgen("render", "prod.yaml", "--quiet")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_json_describes_every_artifact(kgen, here):
+    ended = kgen("render", "prod.yaml", "--json")
+    data = json.loads(ended.out)
+    assert (ended.code, data["check"], data["root"]) == (0, False, "outputs/prod")
+    assert data["bundle"]["created"] is True
+    assert [artifact["machine"] for artifact in data["artifacts"]] == ["m1", "w1", "workers"]
+    first = data["artifacts"][0]
+    assert set(first) == {
+        "machine", "role", "pool", "path", "bytes", "limit", "sha256", "encoding", "expiry",
+    }  # fmt: skip
+    content = (here / first["path"]).read_bytes()
+    assert first["bytes"] == len(content)
+    assert first["sha256"] == hashlib.sha256(gzip.decompress(content)).hexdigest()
+    assert datetime.fromisoformat(first["expiry"]) > datetime.now(UTC)
+    assert data["artifacts"][2]["pool"] is True
+    files = {entry["path"] for entry in data["files"]}
+    assert files | {"outputs/prod/kgen.lock.json"} == {
+        f"outputs/prod/{path}" for path in everything(here / "outputs/prod")
+    }
+    assert {change["kind"] for change in data["changes"]} == {"create"}
+
+
+def test_check_of_a_fresh_cluster_misses_the_bundle(kgen, here):
+    ended = kgen("render", "prod.yaml", "--check")
+    assert ended.code == 3
+    assert "no secrets bundle prod.secrets.yaml" in ended.out
+    assert [path.name for path in here.iterdir()] == ["prod.yaml"]
+    assert json.loads(kgen("render", "prod.yaml", "--check", "--json").out)["bundle"]["missing"] is True
+
+
+def test_check_finds_nothing_after_a_render(kgen, rendered):
+    ended = kgen("render", "prod.yaml", "--check")
+    assert (ended.code, ended.err) == (0, "")
+    assert "up to date" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda root: (root / "admin.conf").unlink(), "create  outputs/prod/admin.conf"),
+        (lambda root: (root / "admin.conf").write_text("x"), "update  outputs/prod/admin.conf"),
+        (lambda root: (root / "admin.conf").chmod(0o644), "mode    outputs/prod/admin.conf"),
+        (lambda root: (root / "kgen.lock.json").unlink(), "create  outputs/prod/kgen.lock.json"),
+    ],
+)
+def test_check_finds_what_differs_and_a_render_repairs_it(kgen, rendered, change, expected):
+    change(rendered)
+    before = everything(rendered)
+    ended = kgen("render", "prod.yaml", "--check")
+    assert ended.code == 3
+    assert ended.out.splitlines() == [expected]
+    assert everything(rendered) == before
+    assert kgen("render", "prod.yaml").code == 0
+    assert kgen("render", "prod.yaml", "--check").code == 0
+
+
+def test_check_of_a_changed_cluster_file_writes_nothing(kgen, rendered, here):
+    path = here / "prod.yaml"
+    path.write_text(path.read_text() + "apiServer: {certSANs: [api.example.com]}\n")
+    before = everything(here)
+    ended = kgen("render", "prod.yaml", "--check")
+    assert ended.code == 3
+    assert "update  prod.secrets.yaml" in ended.out
+    assert "m1/apiserver:" in ended.out
+    assert "outputs/prod/user-data/m1.yaml.gz" in ended.out
+    assert everything(here) == before
+    ended = kgen("render", "prod.yaml")
+    assert "issued again: m1/apiserver" in ended.out
+    assert kgen("render", "prod.yaml", "--check").code == 0
+
+
+def test_removed_machine_disappears_from_the_output(kgen, rendered, here):
+    (rendered / "notes.txt").write_text("mine")
+    path = here / "prod.yaml"
+    path.write_text(path.read_text().replace("  - {name: w1, role: node, address: 10.0.0.21}\n", ""))
+    ended = kgen("render", "prod.yaml")
+    assert "removed" in ended.out
+    assert not [path for path in rendered.rglob("*") if "w1" in path.parts or path.name.startswith("w1.")]
+    assert (rendered / "notes.txt").read_text() == "mine"
+
+
+def test_no_new_secrets_refuses_a_missing_bundle(kgen, here):
+    ended = kgen("render", "prod.yaml", "--no-new-secrets")
+    assert (ended.code, ended.out) == (2, "")
+    assert "no secrets bundle prod.secrets.yaml" in ended.err
+    assert [path.name for path in here.iterdir()] == ["prod.yaml"]
+
+
+def test_lost_bundle_does_not_become_a_new_cluster(kgen, rendered, here):
+    (here / "prod.secrets.yaml").unlink()
+    before = everything(here)
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 2
+    assert "hint: restore prod.secrets.yaml from a backup" in ended.err
+    assert everything(here) == before
+
+
+def test_bundle_of_another_cluster_is_refused(kgen, rendered, here):
+    (here / "other.yaml").write_text((here / "prod.yaml").read_text())
+    assert kgen("render", "other.yaml", "--output", "elsewhere").code == 0
+    before = everything(rendered)
+    for more in ((), ("--check",)):
+        ended = kgen("render", "other.yaml", *more)
+        assert ended.code == 2
+        assert "another cluster CA" in ended.err
+    assert everything(rendered) == before
+
+
+def test_failed_first_render_leaves_no_bundle(kgen, here):
+    (here / "outputs").mkdir()
+    (here / "outputs/prod").write_text("in the way")
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 1
+    assert "not a directory" in ended.err
+    assert sorted(path.name for path in here.iterdir()) == ["outputs", "prod.yaml"]
+
+
+def test_document_over_its_limit_writes_nothing(kgen, here):
+    users = "".join(f"  - {{name: u{n}, gecos: {hashlib.sha512(bytes([n])).hexdigest() * 3}}}\n" for n in range(200))
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + f"provider: ec2\nusers:\n{users}")
+    ended = kgen("render", "prod.yaml")
+    assert (ended.code, ended.out) == (2, "")
+    assert "over the limit" in ended.err
+    assert [path.name for path in here.iterdir()] == ["prod.yaml"]
+
+
+def test_file_of_the_user_is_not_overwritten(kgen, here):
+    (here / "outputs/prod").mkdir(parents=True)
+    (here / "outputs/prod/admin.conf").write_text("mine")
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 1
+    assert "error: outputs/prod/admin.conf was not written by kgen; nothing was written" in ended.err
+    assert sorted(path.name for path in here.iterdir()) == ["outputs", "prod.yaml"]
+    assert list(everything(here / "outputs")) == ["prod/admin.conf"]
+
+
+def test_size_of_a_kept_gzip_is_that_on_disk(kgen, rendered, here):
+    before = json.loads(kgen("render", "prod.yaml", "--json").out)["artifacts"][1]
+    path = here / before["path"]
+    other_zlib = gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=0)
+    lock = rendered / "kgen.lock.json"
+    lock.write_text(lock.read_text().replace(f'"bytes": {before["bytes"]}', f'"bytes": {len(other_zlib)}'))
+    path.write_bytes(other_zlib)
+    ended = kgen("render", "prod.yaml", "--json")
+    data = json.loads(ended.out)
+    assert data["changes"] == []
+    assert data["artifacts"][1]["bytes"] == len(other_zlib)
+
+
+def document(name: str, role="node", is_pool=False, size=5_000, limit=16_384) -> DocumentInfo:
+    expiry = datetime(2030, 1, 2, tzinfo=UTC)
+    path = PurePosixPath(f"user-data/{name}.yaml.gz")
+    return DocumentInfo(name, role, is_pool, path, size, limit, "gzip", "", expiry)
+
+
+def test_long_table_groups_plain_nodes_in_one_line():
+    nodes = [document(f"w{number}", size=5_000 + number) for number in range(1, 1_001)]
+    documents = [*nodes, document("m1", "master", size=12_345), document("pool", is_pool=True)]
+    lines = module.documents_table(Path("outputs/prod"), documents).splitlines()
+    assert len(lines) == 1 + module.MOST_ROWS
+    assert lines[1].split() == [
+        "m1",
+        "master",
+        "12,345",
+        "of",
+        "16,384",
+        "2030-01-02",
+        "outputs/prod/user-data/m1.yaml.gz",
+    ]
+    assert lines[2].split()[:3] == ["pool", "node", "(pool)"]
+    assert " ".join(lines[-1].split()) == "… 983 more node ≤ 6,000 of 16,384 2030-01-02 outputs/prod/user-data/"
+
+
+def test_table_without_a_limit_shows_bytes_only():
+    line = module.documents_table(Path("o"), [document("w1", limit=None)]).splitlines()[1]
+    assert line.split() == ["w1", "node", "5,000", "2030-01-02", "o/user-data/w1.yaml.gz"]
