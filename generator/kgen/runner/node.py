@@ -14,7 +14,6 @@ from .loop import main
 from .machine import CURRENT, certificate, cleanup, done, kubelet, system
 from .preflight import preflight
 
-
 BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
 
 
