@@ -75,8 +75,15 @@ class Machine:
         return subprocess.run(words, capture_output=True, text=True)
 
     def version(self) -> str:
-        """Return what this cloud-init says its version is."""
-        return self.run("cloud-init", "--version").stdout.split()[-1]
+        """Return what this cloud-init says its version is.
+
+        Raises:
+            RuntimeError: this machine does not allow the namespaces, or cloud-init does not start.
+        """
+        done = self.run("cloud-init", "--version")
+        if done.returncode != 0:
+            raise RuntimeError(f"cannot run a program in namespaces of its own: {done.stderr.strip()}")
+        return done.stdout.split()[-1]
 
     def schema(self, document: bytes) -> subprocess.CompletedProcess[str]:
         """Check ``document`` (plain text) with ``cloud-init schema``."""
