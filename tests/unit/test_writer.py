@@ -321,7 +321,7 @@ PATHS = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a", "f/a", "f/g/h/a"])
 SETS = st.dictionaries(PATHS, st.tuples(st.sampled_from(["", "1", "22"]), st.sampled_from([0o600, 0o644])))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sets=st.lists(SETS, min_size=1, max_size=5), foreign=st.sampled_from(["d/mine", "f/g/mine", "mine"]))
 def test_any_sequence_ends_in_the_last_set_and_foreign_files(tmp_path_factory, sets, foreign):
     root = tmp_path_factory.mktemp("out") / "prod"
