@@ -143,7 +143,10 @@ class Boolean(Kind):
                 node, "K104", f"must be true or false, not {shown(node.text)}", f"write {meant}, without quotes"
             )
             return BAD
-        return self.wrong_type(node, report)
+        if not isinstance(node, Scalar) or is_null(node):
+            return self.wrong_type(node, report)
+        report.error(node, "K103", f"must be true or false, not {shown(node.text)}")
+        return BAD
 
     def schema(self) -> Schema:
         """Return a boolean."""
@@ -195,12 +198,17 @@ class Integer(Kind):
 class Number(Kind):
     """A finite number in plain decimal digits."""
 
-    what: str = "a number"
+    what: str = "a finite number"
 
     def read(self, node: Node, report: Report) -> Any:
         """Return the number, an int where it is whole."""
-        value = scalars.number(node.text) if isinstance(node, Scalar) and node.is_plain else None
-        return self.wrong_type(node, report) if value is None else value
+        if not isinstance(node, Scalar) or is_null(node):
+            return self.wrong_type(node, report)
+        value = scalars.number(node.text) if node.is_plain else None
+        if value is None:
+            report.error(node, "K103", f"must be {self.what}, not {shown(node.text)}")
+            return BAD
+        return value
 
     def schema(self) -> Schema:
         """Return a number."""

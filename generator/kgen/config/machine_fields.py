@@ -87,9 +87,9 @@ MACHINE = Object(
     ),
     example="write {name: m1, role: master, address: 10.0.0.11}",
     foreign={
-        "ip": Foreign("use `address:`"),
+        "ip": Foreign("use `address:`", stands_for="address"),
         "hostname": Foreign("the machine's name is its hostname; `hostname:` of the cluster switches that off"),
-        "roles": Foreign("a machine has one role: use `role:`"),
+        "roles": Foreign("a machine has one role: use `role:`", stands_for="role"),
         "kubelet": Foreign("use `kubelet:` of the cluster, or nodeRegistration.kubeletExtraArgs here"),
         "kubeletExtraArgs": Foreign("put it below `nodeRegistration:`"),
         "criSocket": Foreign("put it below `nodeRegistration:`"),

@@ -29,14 +29,12 @@ class ListOf(Kind):
     def read(self, node: Node, report: Report) -> Any:
         """Return the items."""
         if not isinstance(node, SequenceNode):
-            hint = ""
+            hint = "" if is_null(node) else "start each item with `- `, or put the items in [ ]"
             if isinstance(node, MappingNode) and self.mapping_hint and node.entries:
                 hint = self.mapping_hint(node)
-            elif isinstance(node, Scalar) and not is_null(node):
-                hint = "start each item with `- `, or put the items in [ ]"
             return self.wrong_type(node, report, hint)
         if not node.items and not self.may_be_empty:
-            report.error(node, "K107", "is empty", "add an item, or remove the key")
+            report.error(node, "K107", "is empty", "add an item")
             return BAD
         return tuple(self.item.read(item, report) for item in node.items)
 
@@ -75,11 +73,15 @@ class MapOf(Kind):
 
 @dataclass(frozen=True)
 class Foreign:
-    """A key that does not belong here, which people try: why, and what to do instead."""
+    """A key that does not belong here, which people try: why, and what to do instead.
+
+    ``stands_for`` is the key it was written for: that one is then not missed.
+    """
 
     hint: str
     message: str = "does not belong here"
     code: str = "K106"
+    stands_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,26 +188,28 @@ class Object(Kind):
         by_key = self.by_key
         for name, (key, value) in node.entries.items():
             row = by_key.get(name)
-            if row is None:
-                self._refuse(name, key, report)
-            else:
+            if row is not None:
                 values[name] = row.kind.read(value, report)
+            elif meant := self._refuse(name, key, report):
+                values.setdefault(meant, BAD)
         for row in self._required:
-            if row.key not in values:
+            if row.key not in values and node.is_whole:
                 report.error(node, "K102", f"{row.key} is missing", row.help, key=row.key)
         if self.is_plain:
-            return {name: value for name, value in values.items() if value is not BAD}
+            return {name: _plain(value) for name, value in values.items() if value is not BAD}
         return Draft(self, node, values)
 
-    def _refuse(self, name: str, key: Scalar, report: Report) -> None:
+    def _refuse(self, name: str, key: Scalar, report: Report) -> str:
+        """Report an unknown key; return the known one it was probably meant for."""
         foreign = self.foreign.get(name)
         if foreign is not None:
             report.error(key, foreign.code, f"{name} {foreign.message}", foreign.hint)
-            return
+            return foreign.stands_for
         near = nearest(name, self.by_key)
         known = ", ".join(self.by_key) if len(self.by_key) <= 8 else ""
         hint = f"did you mean {near}?" if near else f"known keys: {known}" if known else ""
         report.error(key, "K101", f"{shown(name)} is not a known key", hint)
+        return near
 
     def schema(self) -> Schema:
         """Return an object with descriptions and defaults of its keys."""
@@ -216,6 +220,14 @@ class Object(Kind):
             "additionalProperties": False,
             **required,
         }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [item for item in value if item is not BAD]
+    if isinstance(value, dict):
+        return {key: _plain(below) for key, below in value.items()}
+    return value
 
 
 def _field_schema(row: Field) -> Schema:

@@ -45,11 +45,15 @@ class Sequence:
 
 @dataclass(slots=True, eq=False)
 class Mapping:
-    """A mapping; each key with its own node and the node of its value, in file order."""
+    """A mapping; each key with its own node and the node of its value, in file order.
+
+    ``is_whole`` is false where a key could not be read: then nobody can say what is missing.
+    """
 
     line: int
     column: int
     entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
+    is_whole: bool = True
 
 
 Node = Scalar | Sequence | Mapping
@@ -125,6 +129,10 @@ class _Frame:
     key: Scalar | None = None
 
 
+_UNUSABLE = Scalar("", True, 0, 0)
+"""Stands for a key that was refused, until its value has passed by."""
+
+
 class _Composer:
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
@@ -138,8 +146,11 @@ class _Composer:
         key = node.text if inside and isinstance(node, Scalar) else ""
         self.flaws.append(Flaw(node.line, node.column, code, message, hint, inside or node, key))
 
-    def _stop(self, mark: Any, code: str, message: str, hint: str = "") -> _Stop:
+    def _note(self, mark: Any, code: str, message: str, hint: str = "") -> None:
         self.flaws.append(Flaw(mark.line + 1, mark.column + 1, code, message, hint))
+
+    def _stop(self, mark: Any, code: str, message: str, hint: str = "") -> _Stop:
+        self._note(mark, code, message, hint)
         return _Stop()
 
     def compose(self, text: str) -> Mapping | None:
@@ -152,7 +163,8 @@ class _Composer:
         try:
             self._events(text)
         except yaml.MarkedYAMLError as error:
-            raise self._stop(_mark(error), "K001", *_syntax_message(error)) from error
+            self.flaws.append(_syntax_flaw(error, text))
+            return None
         if self._root is None or (isinstance(self._root, Scalar) and not self._root.text and self._root.is_plain):
             self.flaws.append(Flaw(1, 1, "K005", "the file is empty", "`kgen init` writes one to start from"))
             return None
@@ -181,7 +193,8 @@ class _Composer:
                     hint = (
                         "keep one cluster in one file; component configuration goes below `kubelet:` and `kubeProxy:`"
                     )
-                    raise self._stop(event.start_mark, "K004", "a second YAML document starts here", hint)
+                    self._note(event.start_mark, "K004", "a second YAML document starts here", hint)
+                    return
 
     def _refuse_tag(self, node: Node, tag: str) -> None:
         name = tag.replace("tag:yaml.org,2002:", "!!")
@@ -232,7 +245,7 @@ class _Composer:
         elif isinstance(target, Sequence):
             copy = Sequence(line, column, target.items)
         else:
-            copy = Mapping(line, column, target.entries)
+            copy = Mapping(line, column, target.entries, target.is_whole)
         self._add(copy, None, size)
 
     def _add(self, node: Node, anchor: str | None, size: int) -> None:
@@ -245,12 +258,13 @@ class _Composer:
         if isinstance(frame.node, Sequence):
             frame.node.items.append(node)
         elif frame.key is None:
-            frame.key = self._key(node)
+            frame.key = self._key(node, frame.node)
         else:
-            self._add_entry(frame.node, frame.key, node)
+            if frame.key is not _UNUSABLE:
+                self._add_entry(frame.node, frame.key, node)
             frame.key = None
 
-    def _key(self, node: Node) -> Scalar:
+    def _key(self, node: Node, mapping: Mapping) -> Scalar:
         if isinstance(node, Scalar) and not (node.is_plain and node.text in ("", "~", "<<")):
             return node
         if isinstance(node, Scalar) and node.text == "<<":
@@ -258,8 +272,9 @@ class _Composer:
             hint = "write the keys out; what machines share goes below the cluster's `nodeRegistration:` or into a pool"
         else:
             code, message, hint = "K008", "a key must be a text", "start the line with a name and a colon"
-        self._flaw(node, code, message, hint)
-        raise _Stop
+        self.flaws.append(Flaw(node.line, node.column, code, message, hint, mapping))
+        mapping.is_whole = False
+        return _UNUSABLE
 
     def _add_entry(self, mapping: Mapping, key: Scalar, value: Node) -> None:
         first = mapping.entries.get(key.text)
@@ -286,7 +301,7 @@ _SYNTAX_HINTS = (
     ("while scanning an alias", "a text that starts with `*` needs quotes"),
     ("while scanning an anchor", "a text that starts with `&` needs quotes"),
     ("while scanning a directive", "a text that starts with `%` needs quotes"),
-    ("cannot start any token", "a text that starts with @, ` or % needs quotes; tabs cannot indent"),
+    ("cannot start any token", "a text that starts with @, ` or % needs quotes"),
     ("mapping values are not allowed", "a text with `: ` in it needs quotes; check the indentation"),
     ("block mapping", "keys of one mapping start in the same column"),
     ("block collection", "items of one list start in the same column, each with `- `"),
@@ -297,15 +312,29 @@ _SYNTAX_HINTS = (
 )
 
 
-def _syntax_message(error: yaml.MarkedYAMLError) -> tuple[str, str]:
-    context = f" ({error.context})" if error.context else ""
+def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
+    lines = _LINE_BREAK.split(text)
+    line, column = _syntax_place(error, lines)
+    begin = error.context_mark
+    begins = f" that begins in line {begin.line + 1}" if begin is not None and begin.line != line else ""
+    context = f" ({error.context}{begins})" if error.context else ""
     said = f"{error.problem or 'it cannot be read'}{context}"
-    return f"not YAML: {said}", next((hint for part, hint in _SYNTAX_HINTS if part in said), "")
+    hint = next((hint for part, hint in _SYNTAX_HINTS if part in said), "")
+    if lines[line][column : column + 1] == "\t":
+        hint = "indent with blanks, not with tabs"
+    return Flaw(line + 1, column + 1, "K001", f"not YAML: {said}", hint)
 
 
-def _mark(error: yaml.MarkedYAMLError) -> Any:
-    """Return where to look: what is never closed, or lacks its colon, is found where it starts, not where it ends."""
-    late = ("end of stream", "could not find expected ':'")
-    if error.context_mark is not None and any(part in (error.problem or "") for part in late):
-        return error.context_mark
-    return error.problem_mark or error.context_mark
+def _syntax_place(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[int, int]:
+    """Return where to look, 0-based: what is never closed, or lacks its colon, is found where it begins.
+
+    libyaml notices that at the end of the file, or behind it.
+    """
+    last = max((number for number, line in enumerate(lines) if line.strip()), default=0)
+    end = (last, len(lines[last].rstrip()))
+    begin = error.context_mark
+    mark = error.problem_mark or begin
+    place = (mark.line, mark.column) if mark is not None else end
+    if begin is not None and (place >= end or "could not find expected ':'" in (error.problem or "")):
+        place = (begin.line, begin.column)
+    return min(place, end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from kgen.config.kinds import BAD
 from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
 
@@ -49,7 +50,9 @@ def nodes_can_join(facts: Facts, report: Report) -> None:
     if token is None:
         return
     usages = token.get("usages")
-    missing = [usage for usage in ("signing", "authentication") if usages is not None and usage not in usages]
+    if usages is None or BAD in usages:
+        return
+    missing = [usage for usage in ("signing", "authentication") if usage not in usages]
     if missing:
         hint = "leave `usages:` out, or put such a token behind a full one"
         report.error(token.at("usages"), "K324", f"nodes join with the first token, it lacks {missing[0]}", hint)

@@ -124,13 +124,16 @@ def one_address_family(facts: Facts, report: Report) -> None:
             default = "" if facts.networking.is_given(name) else ", the default,"
             hint = f"give networking.{name}, like {_EXAMPLE_SUBNETS[family]}" if default else _FAMILY
             message = f"{network}{default} is IPv{network.version}, {reason}"
-            key = name if default else ""
-            report.error(facts.networking.at(name), "K312", message, hint, key=key)
+            report.error(facts.networking.at(name), "K312", message, hint, key=_missing(facts, name) if default else "")
     endpoint = facts.root.get("controlPlaneEndpoint")
     if endpoint and _is_address(endpoint[0]) and ip_address(endpoint[0]).version != family:
         report.error(
             facts.root.at("controlPlaneEndpoint"), "K312", f"{endpoint[0]} is not IPv{family}: {reason}", _FAMILY
         )
+
+
+def _missing(facts: Facts, name: str) -> str:
+    return name if facts.root.is_given("networking") else "networking"
 
 
 _FAMILY = "two address families are not supported yet: use one for everything"
