@@ -482,7 +482,8 @@ def test_kill_at_any_call_is_repaired_by_the_next_run(tmp_path):
     assert _without_times(snapshot(root)) == new
 
 
-def test_two_processes_at_once_do_not_mix(tmp_path):
+def test_two_processes_at_once_do_not_mix(tmp_path, monkeypatch):
+    monkeypatch.setattr(swap, "PATIENCE_SECONDS", 60)
     root = tmp_path / "prod"
     children = []
     for letter in "ab":

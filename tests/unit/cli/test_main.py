@@ -170,6 +170,25 @@ def test_table_aligns_columns():
     assert click.unstyle(text).splitlines() == ["name      n", "a         1", "long  1,000"]
 
 
+def test_progress_appears_on_a_terminal_when_work_is_long(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    for patience, shown in ((60.0, False), (0.0, True)):
+        monkeypatch.setattr(console, "PATIENCE_SECONDS", patience)
+        with console.progress(quiet=False) as on_progress:
+            on_progress("documents", 1, 2)
+        captured = capsys.readouterr()
+        assert ("documents" in captured.err) == shown
+        assert captured.out == ""
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_no_progress_when_quiet_or_not_on_a_terminal(capsys, monkeypatch, quiet):
+    monkeypatch.setattr(console, "PATIENCE_SECONDS", 0.0)
+    with console.progress(quiet=quiet) as on_progress:
+        on_progress("documents", 1, 2)
+    assert capsys.readouterr().err == ""
+
+
 def process(here: Path, *arguments: str, **rest) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "kgen", *arguments], cwd=here, text=True, **rest)
 
