@@ -1,12 +1,12 @@
 """A cluster file and a test-only bundle in, a tree out, byte for byte."""
 
 import pytest
+from tests.conftest import GOLDEN
 
 from kgen.artifacts import Artifact
 from kgen.config.load import load
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle import store
-from tests.conftest import GOLDEN
 
 TREES = ("nodes", "api")  # user-data is these, compressed, and the runner
 CASES = sorted(path.parent.parent.name for path in GOLDEN.glob("*/input/cluster.yaml"))
