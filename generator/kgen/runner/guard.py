@@ -24,12 +24,13 @@ def peer_pair(run: Run) -> Any:
     return path + ".crt", path + ".key"
 
 
-def answer_fresh(listener: Any, context: Any) -> None:
-    """Tell the other masters, until the listener is shut, that this one has no data."""
-    while True:
-        raw = listener.accept()[0]
-        raw.settimeout(3)
+def answer_fresh(run: Run, context: Any) -> None:
+    """Tell the other masters, until the listener is taken away, that this one has no data."""
+    listener = run.listener
+    while run.listener:
         try:
+            raw = listener.accept()[0]
+            raw.settimeout(3)
             with context.wrap_socket(raw, server_side=True) as peer:
                 # An etcd that runs already asks for its streams, too: it must not take this for a member.
                 if peer.recv(4096).startswith(b"GET /members "):
@@ -46,7 +47,7 @@ def answer_peers(run: Run) -> None:
     context.verify_mode = ssl.CERT_REQUIRED
     host, _, port = run.body["etcd"]["peerURL"].split("/")[2].rpartition(":")
     run.listener = listen(host.strip("[]"), int(port))
-    threading.Thread(target=answer_fresh, args=(run.listener, context), daemon=True).start()
+    threading.Thread(target=answer_fresh, args=(run, context), daemon=True).start()
 
 
 def judge(run: Run, name: str, members: Any) -> None:
@@ -82,15 +83,16 @@ def etcd_guard(run: Run) -> None:
                     judge(run, name, members)
                 del missing[name]
         if missing:
-            raise Pending(f"{problem}")
+            raise Pending(f"{', '.join(missing)}: {problem}")
 
-    wait(run, "etcd of " + ", ".join(missing), probe, float("inf"), "start these masters")
+    wait(run, "the other masters", probe, float("inf"), "start these masters")
 
 
 def write_etcd(run: Run) -> None:
     """Free the peer port and hand etcd to the kubelet."""
-    if run.listener:
+    listener, run.listener = run.listener, None
+    if listener:
         # Closing alone does not wake the thread, and the port stays taken.
-        run.listener.shutdown(socket.SHUT_RDWR)
-        run.listener.close()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
     stage(run, "etcd")

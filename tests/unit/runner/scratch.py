@@ -1,0 +1,147 @@
+"""A scratch root with a payload in it, and the shipped runner that works below it."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests import clusters
+
+from kgen import pipeline
+from kgen.config.model import Cluster, Role
+from kgen.payload import Payload
+from kgen.render import payload_json, runner_source
+from kgen.secrets_bundle.populate import populate
+
+HOST = socket.gethostname().lower()
+STATE = "var/lib/kgen/state.json"
+STATUS = "run/kgen/status.json"
+DONE = "var/lib/kgen/done"
+PAYLOAD = "etc/kgen/payload.json"
+
+
+def payloads(cluster: Cluster) -> Mapping[str, Payload]:
+    """Return what each machine of ``cluster`` is told, with a new bundle."""
+    made = pipeline.Pipeline(cluster, populate(None, cluster, datetime.now().astimezone()).bundle)
+    return {machine.name: made.payload(machine) for machine in cluster.documents}
+
+
+@functools.cache
+def default_payloads() -> Mapping[Role, Payload]:
+    """Return the payload of a master, and of a node in its cluster."""
+    made = payloads(clusters.with_nodes(1, clusters.one_master()))
+    return {"master": made["m1"], "node": made["w1"]}
+
+
+def body_for_this_host(payload: Payload, **changes: Any) -> dict[str, Any]:
+    """Return the body of ``payload`` so that preflight passes here, whoever runs the tests."""
+    body = json.loads(payload_json.canonical(payload_json.body(payload)))
+    here = {"name": HOST, "addresses": ["127.0.0.1"], "ports": [], "ignorePreflightErrors": ["isprivilegeduser"]}
+    return {**body, **here, **changes}
+
+
+def seal(body: object, runner: str) -> str:
+    """Return payload.json around ``body``, for the runner with this text."""
+    text = payload_json.canonical(body)
+    digests = [hashlib.sha256(part.encode()).hexdigest() for part in (text, runner)]
+    return payload_json.canonical({"format": 1, "body": body, "sha256": digests[0], "runner": digests[1]})
+
+
+class Scratch:
+    """A root directory with what a running machine has, and one delivered payload.
+
+    Every run is checked for secrets in what it prints and reports.
+    """
+
+    def __init__(self, root: Path, body: dict[str, Any], python: Sequence[str | Path] = (sys.executable, "-I", "-S")):
+        self.root = root
+        self.body = body
+        self.python = list(map(str, python))
+        self.runner = root / "usr/local/lib/kgen/firstboot.py"
+        self.put(self.runner.relative_to(root), runner_source.assemble(body["role"]))
+        for module in body["modules"]:
+            (root / "sys/module" / module).mkdir(parents=True)
+        for name in body["sysctls"]:
+            self.put(Path("proc/sys", *name.split(".")), "0")
+        self.deliver(body)
+
+    def put(self, path: str | Path, text: str) -> None:
+        """Write a file below the root."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+    def deliver(self, body: object) -> None:
+        """Write payload.json."""
+        self.put(PAYLOAD, seal(body, self.runner.read_text(encoding="utf-8")))
+
+    def command(self, kubelet: str = "false") -> list[str]:
+        """Return the command line of the runner; the kubelet cannot be started unless told otherwise."""
+        return [*self.python, str(self.runner), "--root", str(self.root), "--kubelet-command", kubelet]
+
+    def run(self, *, kubelet: str = "false", before: Sequence[str] = ()) -> tuple[int, str]:
+        """Return exit code and output of one run; ``before`` stands before the runner's path."""
+        command = self.command(kubelet)
+        position = len(self.python)
+        command[position:position] = before
+        return self.checked(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+
+    def checked(self, done: subprocess.CompletedProcess[str]) -> tuple[int, str]:
+        """Return exit code and output; fail when a secret is among what anyone may read."""
+        public = done.stdout
+        for path in (self.root / STATUS, self.root / STATE, self.root / DONE):
+            if path.exists():
+                public += path.read_text()
+        for secret in secrets(self.body):
+            assert secret not in public
+        return done.returncode, done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """Return status.json."""
+        return json.loads((self.root / STATUS).read_text())
+
+    def steps(self) -> list[str]:
+        """Return the steps that the state on disk holds for the current body."""
+        state = json.loads((self.root / STATE).read_text())
+        return state[hashlib.sha256(payload_json.canonical(self.body).encode()).hexdigest()]
+
+    def tree(self) -> dict[str, tuple[int, bytes]]:
+        """Return mode and content of every file that the runner is told to write."""
+        found = {}
+        for top in ("etc", "var"):
+            for path in sorted((self.root / top).rglob("*")):
+                name = f"/{path.relative_to(self.root)}"
+                if path.is_file() and not name.startswith(("/etc/kgen/", "/var/lib/kgen/")):
+                    found[name] = (stat.S_IMODE(path.stat().st_mode), path.read_bytes())
+        return found
+
+
+def secrets(body: dict[str, Any]) -> set[str]:
+    """Return parts of every private key, as hexadecimal and base64, and the bootstrap token's secret."""
+    found = set()
+    for _name, (label, *blocks) in body["blobs"].items():
+        for block in blocks:
+            if "PRIVATE" in label:
+                found.add(block[80:112])
+                found.add(base64.b64encode(bytes.fromhex(block)).decode()[64:96])
+    for path, *_, content in body["files"]:
+        if path.endswith("bootstrap-kubelet.conf"):
+            found.add("".join(map(str, content)).partition("token: ")[2].strip(' "\n')[7:23])
+    assert found, "no secret found"
+    return found
+
+
+def snapshot(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Return inode, size and time of every file."""
+    stats = {str(path): path.lstat() for path in root.rglob("*") if path.is_file()}
+    return {path: (found.st_ino, found.st_size, found.st_mtime_ns) for path, found in stats.items()}

@@ -1,0 +1,184 @@
+"""The etcd guard: shipped runners of three masters that look for each other, on addresses of the loopback."""
+
+import json
+import re
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+from tests import clusters
+from tests.unit.runner import scratch
+from tests.unit.runner.scratch import Scratch
+
+from kgen.runner import guard
+from kgen.runner.base import Run, Stop
+
+PORT = 12380
+NAMES = ("m1", "m2", "m3")
+ADDRESSES = {name: f"127.0.71.{number}" for number, name in enumerate(NAMES, start=1)}
+URLS = {name: f"https://{address}:{PORT}" for name, address in ADDRESSES.items()}
+
+
+@pytest.fixture(scope="module")
+def bodies():
+    masters = tuple(clusters.master(name, address) for name, address in ADDRESSES.items())
+    payloads = scratch.payloads(replace(clusters.three_masters(), machines=masters))
+    return {
+        name: scratch.body_for_this_host(
+            payloads[name],
+            name=name,
+            addresses=[address],
+            ignorePreflightErrors=["isprivilegeduser", "kgennodename"],
+            etcd={
+                **payloads[name].parameters["etcd"],
+                "peerURL": URLS[name],
+                "others": {other: url for other, url in URLS.items() if other != name},
+            },
+        )
+        for name, address in ADDRESSES.items()
+    }
+
+
+@pytest.fixture
+def masters(bodies, tmp_path):
+    made = {name: Scratch(tmp_path / name, body) for name, body in bodies.items()}
+    running = {}
+    go = tmp_path / "go"
+    kubelet = tmp_path / "kubelet"  # fails when it may, so that nothing else follows
+    kubelet.write_text(f"while test ! -e {go}; do sleep 0.05; done; exit 1\n")
+
+    def start(name):
+        command = made[name].command(f"sh {kubelet}")
+        running[name] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def finish(name):
+        until(lambda: passed(made[name]))
+        go.touch()
+        output, _ = running[name].communicate(timeout=30)
+        return running[name].returncode, output
+
+    yield made, start, finish
+    for process in running.values():
+        process.kill()
+        process.communicate()
+
+
+def passed(machine):
+    path = machine.root / scratch.STATE
+    return path.exists() and "etcd-guard" in machine.steps()
+
+
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def waits_for(machine, *names):
+    path = machine.root / scratch.STATUS
+    status = json.loads(path.read_text()) if path.exists() else {}
+    return status.get("phase") == "waiting" and re.findall(r"\bm\d\b", status["error"]) == list(names)
+
+
+def test_masters_pass_when_all_have_answered_and_not_before(masters):
+    made, start, finish = masters
+    start("m1")
+    until(lambda: waits_for(made["m1"], "m2", "m3"))
+    start("m2")
+    until(lambda: waits_for(made["m1"], "m3"))
+    until(lambda: waits_for(made["m2"], "m3"))
+    assert not (made["m1"].root / "etc/kubernetes/manifests/etcd.yaml").exists()
+    start("m3")
+    for name in NAMES:
+        until(lambda name=name: passed(made[name]))
+    for name in NAMES:
+        code, output = finish(name)
+        assert code == 1, output
+        assert passed(made[name])
+        assert made[name].status()["step"] == "kubelet"
+
+
+def test_a_master_with_data_asks_nobody(masters):
+    made, start, finish = masters
+    made["m1"].put("var/lib/etcd/member/wal/0.wal", "")
+    start("m1")
+    assert finish("m1")[0] == 1
+    assert passed(made["m1"])
+
+
+def test_a_master_alone_asks_nobody(tmp_path):
+    machine = Scratch(tmp_path, scratch.body_for_this_host(scratch.default_payloads()["master"]))
+    machine.run()
+    assert passed(machine)
+
+
+def test_only_a_certificate_of_etcds_ca_is_answered(masters, bodies, tmp_path):
+    made, start, _ = masters
+    start("m1")
+    until(lambda: waits_for(made["m1"], "m2", "m3"))
+    anonymous = ["curl", "--silent", "--insecure", "--max-time", "5", f"{URLS['m1']}/members"]
+    assert subprocess.run(anonymous, capture_output=True).stdout == b""
+    stranger = Run(str(tmp_path / "stranger"), "")
+    stranger.body = scratch.body_for_this_host(scratch.default_payloads()["master"])
+    for name in ("crt", "key"):
+        path = tmp_path / f"stranger/etc/kubernetes/pki/etcd/peer.{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(guard.pem(stranger, f"etcd/peer.{name}"))
+    with pytest.raises(OSError, match="certificate verify failed"):
+        guard.get(guard.connect(stranger, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(stranger)), "/members")
+    stranger.body["blobs"]["etcd/ca.crt"] = bodies["m1"]["blobs"]["etcd/ca.crt"]
+    with pytest.raises(OSError, match=r"alert|closed|reset|EOF"):
+        guard.get(guard.connect(stranger, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(stranger)), "/members")
+
+
+def test_only_the_question_for_members_is_answered(masters, bodies):
+    made, start, _ = masters
+    start("m1")
+    until(lambda: waits_for(made["m1"], "m2", "m3"))
+    peer = Run(str(made["m1"].root), "")
+    peer.body = bodies["m1"]
+    link = guard.connect(peer, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(peer))
+    assert json.loads(guard.get(link, "/members")) == {"fresh": True}
+    with pytest.raises((OSError, guard.http.client.HTTPException)):
+        guard.get(guard.connect(peer, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(peer)), "/raft/stream/message/1")
+
+
+def member(name, *, started):
+    urls = {"clientURLs": [f"https://{ADDRESSES[name]}:2379"]} if started else {}
+    return {"id": int(name[1]) + 0xABC0, "name": name, "peerURLs": [URLS[name]], **urls}
+
+
+def test_a_member_that_has_started_before_must_not_start(bodies):
+    run = Run("", "")
+    run.body = bodies["m2"]
+    guard.judge(run, "m1", [member("m1", started=True), member("m2", started=False)])
+    with pytest.raises(Stop) as stopped:
+        guard.judge(run, "m3", [member("m1", started=False), member("m2", started=True)])
+    code, error, hint = stopped.value.args
+    assert code == 2
+    assert "m3 knows m2" in error
+    assert "etcdctl member remove abc2" in hint
+
+
+def test_a_master_that_is_no_member_must_not_start(bodies):
+    run = Run("", "")
+    run.body = bodies["m2"]
+    with pytest.raises(Stop) as stopped:
+        guard.judge(run, "m1", [member("m1", started=True), member("m3", started=True)])
+    assert stopped.value.args[0] == 2
+    assert URLS["m2"] in stopped.value.args[1]
+
+
+def test_the_port_is_free_when_etcd_is_handed_over(masters, bodies):
+    made, _, _ = masters
+    run = Run(str(made["m1"].root), "")
+    run.body = bodies["m1"]
+    guard.stage(run, "files")
+    guard.answer_peers(run)
+    with pytest.raises(OSError, match="in use"):
+        guard.listen(ADDRESSES["m1"], PORT)
+    guard.write_etcd(run)
+    guard.listen(ADDRESSES["m1"], PORT).close()
+    assert "/etc/kubernetes/manifests/etcd.yaml" in made["m1"].tree()

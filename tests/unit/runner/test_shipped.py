@@ -1,0 +1,361 @@
+"""The shipped runner, run as the script it is, below a scratch root."""
+
+import json
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.components import debian
+from tests.unit.runner import scratch
+from tests.unit.runner.scratch import DONE, PAYLOAD, STATE, Scratch
+
+from kgen.payload import expand
+from kgen.render import payload_json
+
+KILL = Path(__file__).parents[2] / "control_plane" / "interrupted.py"
+OLDEST, NEWEST = "bullseye", "forky"
+PYTHONS = [
+    pytest.param(None, id="this"),
+    pytest.param(OLDEST, id="oldest", marks=pytest.mark.real),
+    pytest.param(NEWEST, id="newest", marks=pytest.mark.real),
+]
+UP_TO_FILES = ["preflight", "system", "files"]
+
+
+def body(role="master", **changes):
+    return scratch.body_for_this_host(scratch.default_payloads()[role], **changes)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Scratch(tmp_path, body())
+
+
+def written(role):
+    """Return what the first stage must have written: mode and content by path."""
+    payload = scratch.default_payloads()[role]
+    return {
+        str(file.path): (file.mode, expand(file.content, payload.blobs).encode())
+        for file in payload.files
+        if file.stage == "files"
+    }
+
+
+@pytest.mark.parametrize("suite", PYTHONS)
+def test_a_master_gets_to_the_kubelet(tmp_path, suite):
+    python = [debian.python(suite), "-I", "-W", "error"] if suite else [sys.executable, "-I", "-S", "-W", "error"]
+    machine = Scratch(tmp_path, body(), python)
+    code, output = machine.run()
+    assert code == 1, output
+    assert machine.steps() == [*UP_TO_FILES, "etcd-guard"]
+    assert machine.tree() == written("master")
+    status = machine.status()
+    assert (status["phase"], status["step"], status["exit_code"]) == ("failed", "kubelet", 1)
+    assert status["error"] == "cannot start the kubelet"
+    assert "journalctl" in status["hint"]
+    assert "cannot start the kubelet" in output.splitlines()[-1]
+    assert (tmp_path / "proc/sys/net/ipv4/ip_forward").read_text() == "1"
+
+
+@pytest.mark.parametrize("suite", PYTHONS)
+def test_a_node_waits_for_its_endpoint(tmp_path, suite):
+    python = [debian.python(suite), "-I", "-W", "error"] if suite else [sys.executable, "-I", "-S", "-W", "error"]
+    machine = Scratch(tmp_path, body("node", server="https://127.0.0.1:1", waitFactor=0.001), python)
+    code, output = machine.run()
+    assert code == 3, output
+    assert machine.steps() == UP_TO_FILES
+    assert machine.tree() == written("node")
+    assert "gave up after 0.9 s waiting for https://127.0.0.1:1: [Errno 111] Connection refused" in output
+
+
+def test_directories_have_their_modes(machine):
+    machine.run()
+    for path, mode in machine.body["directories"].items():
+        assert stat.S_IMODE((machine.root / path[1:]).stat().st_mode) == mode, path
+    assert stat.S_IMODE((machine.root / "etc/kubernetes").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("runs_resolved", [True, False])
+@pytest.mark.parametrize("decides", [True, False])
+def test_resolv_conf_is_decided_on_the_machine(tmp_path, runs_resolved, decides):
+    machine = Scratch(tmp_path, body(resolvConf=decides))
+    if runs_resolved:
+        machine.put("run/systemd/resolve/resolv.conf", "nameserver 127.0.0.53\n")
+    machine.run()
+    config = machine.tree()["/var/lib/kubelet/config.yaml"][1].decode()
+    expected = written("master")["/var/lib/kubelet/config.yaml"][1].decode()
+    appended = "resolvConf: /run/systemd/resolve/resolv.conf\n" if runs_resolved and decides else ""
+    assert config == expected + appended
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 25])
+def test_killed_between_two_files_it_leaves_whole_files_and_repeats_the_step(machine, count):
+    code, _ = machine.run(before=[str(KILL), "before-file", str(count)])
+    assert code == -9
+    expected = written("master")
+    found = {path: entry for path, entry in machine.tree().items() if not Path(path).name.startswith(".")}
+    assert found == {path: expected[path] for path in list(expected)[: count - 1]}
+    assert machine.run()[0] == 1
+    assert machine.tree() == expected
+    assert machine.steps() == [*UP_TO_FILES, "etcd-guard"]
+
+
+@pytest.mark.parametrize("event", ["before-state", "after-state"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_killed_around_the_state_it_goes_on_from_there(machine, event, count):
+    code, _ = machine.run(before=[str(KILL), event, str(count)])
+    assert code == -9
+    finished = count if event == "after-state" else count - 1
+    steps = [*UP_TO_FILES, "etcd-guard"]
+    assert (machine.steps() if finished else []) == steps[:finished]
+    code, output = machine.run()
+    assert code == 1
+    ran = [line.split()[1] for line in output.splitlines() if line.endswith(" s")]
+    assert ran == ["fetch", "verify", "clock", *steps[finished:]]
+    assert machine.tree() == written("master")
+
+
+def test_a_done_step_is_not_repeated(machine):
+    machine.run()
+    before = scratch.snapshot(machine.root / "etc/kubernetes")
+    machine.run()
+    assert scratch.snapshot(machine.root / "etc/kubernetes") == before
+
+
+def test_the_state_of_another_payload_does_not_count(machine):
+    machine.run()
+    machine.body = {**machine.body, "kubernetesVersion": "v1.37.3", "ignorePreflightErrors": ["all"]}
+    machine.deliver(machine.body)
+    assert "kgen: files" in machine.run()[1]
+
+
+def test_only_one_line_a_step(machine):
+    _, output = machine.run()
+    *steps, failure = output.splitlines()
+    assert [line.split()[:2] for line in steps] == [
+        ["kgen:", name] for name in ("fetch", "verify", "clock", *UP_TO_FILES, "etcd-guard")
+    ]
+    assert failure.startswith("kgen: kubelet failed: ")
+
+
+def damage(text: str) -> str:
+    return text.replace('"waitFactor":1', '"waitFactor":2')
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (damage, "damaged"),
+        (lambda text: text[: len(text) // 2], "damaged"),
+        (lambda text: "", "damaged"),
+        (lambda text: "[]", "damaged"),
+        (lambda text: "{}", "damaged"),
+        (lambda text: text.replace('"format":1', '"format":2'), "format"),
+        (lambda text: text.replace('"runner":"', '"runner":"0'), "runner"),
+    ],
+)
+def test_a_damaged_payload_is_refused(machine, change, reason):
+    path = machine.root / PAYLOAD
+    path.write_text(change(path.read_text()))
+    code, output = machine.run()
+    assert code == 4
+    assert reason in output.splitlines()[-1]
+    assert "rebuild" in machine.status()["hint"]
+    assert machine.tree() == {}
+
+
+def test_a_damaged_runner_is_refused(machine):
+    machine.runner.write_text(machine.runner.read_text() + "\n")
+    assert machine.run()[0] == 4
+
+
+def test_a_missing_payload_is_said(machine):
+    (machine.root / PAYLOAD).unlink()
+    code, output = machine.run()
+    assert code == 1
+    assert "No such file or directory" in output
+    assert PAYLOAD in output
+
+
+def test_an_expired_certificate_stops_at_once_and_is_named(tmp_path):
+    day = 86400
+    validity = {"ca.crt": [0, time.time() + day], "etcd/peer.crt": [0, time.time() - day]}
+    machine = Scratch(tmp_path, body(validity=validity))
+    code, _ = machine.run()
+    status = machine.status()
+    assert code == status["exit_code"] == 2
+    assert "etcd/peer.crt expired" in status["error"]
+    assert "kgen certs renew etcd/peer," in status["hint"]
+    assert machine.tree() == {}
+
+
+def test_a_clock_behind_is_waited_for_and_then_said(tmp_path):
+    validity = {"ca.crt": [time.time() + 3600, time.time() + 7200]}
+    machine = Scratch(tmp_path, body(validity=validity, waitFactor=0.002))
+    code, output = machine.run()
+    assert code == 3
+    assert "the clock is behind" in output
+    assert machine.status()["step"] == "clock"
+
+
+def test_a_clock_behind_that_is_corrected_is_no_failure(tmp_path):
+    validity = {"ca.crt": [time.time() + 1.5, time.time() + 7200]}
+    machine = Scratch(tmp_path, body(validity=validity))
+    assert machine.run()[0] == 1
+    assert machine.status()["step"] == "kubelet"
+
+
+def test_preflight_reports_all_findings_at_once(tmp_path):
+    machine = Scratch(tmp_path, body(name="another", addresses=["192.0.2.1", "2001:db8::1"]))
+    machine.put("etc/kubernetes/manifests/etcd.yaml", "")
+    code, output = machine.run()
+    assert code == 2
+    error = machine.status()["error"]
+    assert error in output
+    for finding in (
+        "FileAvailable--etc-kubernetes-manifests-etcd.yaml: /etc/kubernetes/manifests/etcd.yaml exists",
+        "KgenAddress: 192.0.2.1: ",
+        "KgenAddress: 2001:db8::1: ",
+        f"KgenNodeName: hostname is {scratch.HOST}, not another",
+    ):
+        assert finding in error
+    assert "ignorePreflightErrors" in machine.status()["hint"]
+    assert list(machine.tree()) == ["/etc/kubernetes/manifests/etcd.yaml"]
+
+
+@pytest.mark.parametrize("ignored", [["kgenaddress", "kgennodename", "isprivilegeduser"], ["all"]])
+def test_ignored_findings_are_warnings(tmp_path, ignored):
+    machine = Scratch(tmp_path, body(name="another", addresses=["192.0.2.1"], ignorePreflightErrors=ignored))
+    code, output = machine.run()
+    assert code == 1
+    assert "warning KgenAddress: 192.0.2.1" in output
+    assert "warning KgenNodeName" in output
+    assert machine.status()["step"] == "kubelet"
+
+
+def test_a_parameter_that_cannot_be_set_stops_unless_it_is_the_bridges(machine):
+    bridge, forward = (machine.root / "proc/sys" / path for path in ("net/bridge", "net/ipv4"))
+    for path in (*bridge.iterdir(), bridge):
+        path.unlink() if path.is_file() else path.rmdir()
+    code, output = machine.run()
+    assert code == 1
+    assert "warning: " in output
+    for path in (*forward.iterdir(), forward):
+        path.unlink() if path.is_file() else path.rmdir()
+    (machine.root / STATE).unlink()
+    for path in machine.tree():
+        (machine.root / path[1:]).unlink()
+    code, output = machine.run()
+    assert code == 2
+    assert "net.ipv4.ip_forward" in output
+
+
+def test_a_module_that_is_not_there_is_a_warning(machine):
+    (machine.root / "sys/module/br_netfilter").rmdir()
+    code, output = machine.run()
+    assert code == 1
+    assert "warning: no kernel module br_netfilter" in output
+
+
+def test_a_component_that_never_answers_is_named_with_its_url(tmp_path):
+    etcd = {**body()["etcd"], "healthURL": "http://127.0.0.1:1/readyz"}
+    machine = Scratch(tmp_path, body(etcd=etcd, waitFactor=0.001))
+    code, output = machine.run(kubelet="true")
+    assert code == 3
+    assert "waiting for etcd at http://127.0.0.1:1/readyz: [Errno 111] Connection refused" in output
+    assert machine.status()["exit_code"] == 3
+    assert "/etc/kubernetes/manifests/etcd.yaml" in machine.tree()
+    assert "/etc/kubernetes/manifests/kube-apiserver.yaml" not in machine.tree()
+
+
+def test_while_it_waits_the_status_says_for_what(tmp_path):
+    etcd = {**body()["etcd"], "healthURL": "http://127.0.0.1:1/readyz"}
+    machine = Scratch(tmp_path, body(etcd=etcd))
+    running = subprocess.Popen(machine.command("true"), stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        status = {}
+        while status.get("phase") != "waiting":
+            assert time.monotonic() < deadline
+            path = machine.root / scratch.STATUS
+            status = json.loads(path.read_text()) if path.exists() else {}
+        assert status["step"] == "etcd"
+        assert "http://127.0.0.1:1/readyz" in status["error"]
+        assert verb(machine, "--status")[0] == 3
+    finally:
+        running.kill()
+        running.wait()
+
+
+def verb(machine, *words, **environment):
+    command = [*machine.python, str(machine.runner), "--root", str(machine.root), *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment or None)
+    return machine.checked(done)
+
+
+def test_after_done_a_run_changes_nothing_and_takes_a_payload_away(machine):
+    (machine.root / PAYLOAD).unlink()
+    machine.put(DONE, "{}")
+    before = scratch.snapshot(machine.root)
+    assert machine.run() == (0, "")
+    assert scratch.snapshot(machine.root) == before
+    machine.deliver(machine.body)
+    assert machine.run() == (0, "")
+    assert scratch.snapshot(machine.root) == before
+    assert verb(machine, "--status") == (0, "done\n")
+
+
+def test_status_tells_the_failure_and_returns_its_code(machine):
+    machine.run()
+    code, output = verb(machine, "--status")
+    assert code == 1
+    assert json.loads(output)["error"] == "cannot start the kubelet"
+
+
+def test_a_wrong_argument_is_refused(machine):
+    code, output = verb(machine, "--help")
+    assert code == 1
+    assert output.startswith("usage: ")
+    assert not (machine.root / STATE).exists()
+
+
+@pytest.mark.parametrize("code", [0, 2, 3])
+def test_launch_makes_a_unit_starts_it_and_returns_its_code(machine, tmp_path_factory, code):
+    programs = tmp_path_factory.mktemp("programs")
+    calls = programs / "calls"
+    systemctl = programs / "systemctl"
+    systemctl.write_text(
+        f'#!/bin/sh\necho "$@" >> {calls}\ncase $1 in start) exit {int(code > 0)};; show) echo {code};; esac\n'
+    )
+    systemctl.chmod(0o755)
+    found, _ = verb(machine, "--launch", PATH=f"{programs}:/usr/bin:/bin")
+    assert found == code
+    assert [line.split()[0] for line in calls.read_text().splitlines()] == ["enable", "start", "show"]
+    unit = (machine.root / "etc/systemd/system/kgen-firstboot.service").read_text().splitlines()
+    for line in (
+        "Type=oneshot",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=2 4",
+        "StartLimitIntervalSec=0",
+        "ConditionPathExists=!/var/lib/kgen/done",
+        "WantedBy=multi-user.target",
+    ):
+        assert line in unit
+    (after,) = [line for line in unit if line.startswith("After=")]
+    assert after.split("=")[1].split() == ["cloud-config.target", "containerd.service", "network-online.target"]
+
+
+def test_launch_does_not_take_a_unit_that_never_ran_for_done(machine, tmp_path_factory):
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "systemctl").write_text("#!/bin/sh\ncase $1 in enable) exit 1;; show) echo 0;; esac\n")
+    (programs / "systemctl").chmod(0o755)
+    assert verb(machine, "--launch", PATH=f"{programs}:/usr/bin:/bin")[0] == 1
+
+
+def test_canonical_text_is_what_both_sides_hash(tmp_path):
+    machine = Scratch(tmp_path, body(node={"labels": {"köln": "\u2028\U0001f600"}, "taints": []}))
+    assert "\\ud83d" in payload_json.canonical(machine.body)
+    assert machine.run()[0] == 1
