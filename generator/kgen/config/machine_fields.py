@@ -96,7 +96,10 @@ MACHINE = Object(
     },
 )
 POOL = Object(
-    tuple(row for row in MACHINE.fields if row.key not in ("address", "localAPIEndpoint")),
+    (
+        Field("name", _NAME, "name of the pool and of its document", is_required=True),
+        *(row for row in MACHINE.fields if row.key not in ("name", "address", "localAPIEndpoint")),
+    ),
     example="write {name: workers, role: node}",
     foreign={
         "address": Foreign("a pool's machines take what their network gives; list machines to give addresses"),
