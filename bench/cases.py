@@ -55,7 +55,7 @@ def warm(runs: int) -> list[Row]:
     group = "Second render, nothing changed, 1 master + 1 node"
     with scratch(cluster_file(1, 1)) as directory:
         render(directory)
-        imports = [sys.executable, "-c", "import kgen.cli.main, kgen.pipeline, kgen.writer, kgen.config.load"]
+        imports = [sys.executable, "-c", "import kgen.cli.main, kgen.api"]
         series = in_turn(
             {
                 "kgen render": lambda: render(directory),
