@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     machines.addresses_are_unique,
     machines.pools_are_nodes,
     machines.labels_of_pools,
+    machines.labels_of_machines,
     machines.only_masters_have_endpoints,
     machines.ports_are_free,
     networks.service_subnet_size,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kgen import names
 from kgen.config.labels import kubelet_may_set
+from kgen.config.objects import Draft
 from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
 from kgen.config.tree import Mapping, Node
@@ -111,10 +112,25 @@ def labels_of_pools(facts: Facts, report: Report) -> None:
     for pool in facts.pools:
         for key in pool.get("labels") or ():
             if not kubelet_may_set(key):
-                node = pool.at("labels")
-                place = node.entries[key][0] if isinstance(node, Mapping) else node
-                hint = "use a domain of your own, or list the machines: the masters label those"
-                report.error(place, "K314", f"a kubelet may not set {key} itself", hint)
+                hint = "use a domain of your own; such labels are for listed machines"
+                report.error(_label_place(pool, key), "K314", f"a kubelet may not set {key} itself", hint)
+
+
+def labels_of_machines(facts: Facts, report: Report) -> None:
+    """Labels that a kubelet may not set need an administrator; said once for each label."""
+    said: set[str] = set()
+    for machine in facts.machines:
+        for key in machine.get("labels") or ():
+            if key not in said and not kubelet_may_set(key):
+                said.add(key)
+                message = f"a kubelet may not set {key} itself, and the masters do not do it yet"
+                hint = f"once the machines are up: kubectl label node {machine.get('name')} {key}=…"
+                report.warn(_label_place(machine, key), "K908", message, hint)
+
+
+def _label_place(entry: Draft, key: str) -> Node:
+    node = entry.at("labels")
+    return node.entries[key][0] if isinstance(node, Mapping) else node
 
 
 def only_masters_have_endpoints(facts: Facts, report: Report) -> None:
