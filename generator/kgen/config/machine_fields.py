@@ -61,7 +61,7 @@ LOCAL_API_ENDPOINT = Object(
 )
 _LABELS = MapOf(
     Text(values.label_value, "a label's value"),
-    Text(values.label_key, "a label's key", is_unambiguous=False),
+    Text(values.label_key, "a label's key"),
     "a mapping of labels",
     "write labels: {key: value}",
 )

@@ -194,7 +194,7 @@ class User:
 
     @property
     def name(self) -> str:
-        """Return the login name; empty for cloud-init's ``default`` entry."""
+        """Return the login name; ``default`` for cloud-init's default user."""
         return str(self.fields.get("name", ""))
 
 

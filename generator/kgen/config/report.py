@@ -49,11 +49,6 @@ class Report:
             Finding(flaw.node, flaw.key, flaw.line, flaw.column, flaw.code, flaw.message, flaw.hint, False)
         )
 
-    @property
-    def has_errors(self) -> bool:
-        """Return whether anything but warnings was found."""
-        return any(not finding.is_warning for finding in self._findings)
-
     def problems(self, file: str, root: Node | None) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
         """Return errors and warnings, each sorted by position and free of repetitions."""
         if not self._findings:

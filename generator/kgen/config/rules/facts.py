@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from kgen import names
 from kgen.config.model import Address, Network
 from kgen.config.objects import Draft
 
@@ -64,8 +63,3 @@ class Facts:
         if not isinstance(entries, tuple):
             return True
         return len(entries) > len(self.machines) or any(machine.get("role") is None for machine in self.machines)
-
-    @cached_property
-    def default_port(self) -> int:
-        """Return the bind port of masters that give none."""
-        return self.root.section("localAPIEndpoint").get("bindPort") or names.API_SERVER_PORT
