@@ -60,7 +60,9 @@ class Kind(ABC):
     def wrong_type(self, node: Node, report: Report, hint: str = "") -> Any:
         """Report that ``node`` is something else than this kind."""
         if is_null(node):
-            report.error(node, "K105", "has no value", hint or f"give {self.what}, or remove the key")
+            report.error(
+                node, "K105", "has no value", hint or f"give {self.what}, or leave the key out where it is optional"
+            )
         else:
             report.error(node, "K103", f"must be {self.what}, not {_found(node)}", hint)
         return BAD
