@@ -38,6 +38,8 @@ def set_up(root: Path, hostname: str, programs: list[str], images: dict[str, str
     mount("-t", "proc", "proc", root / "proc")
     mount("-t", "tmpfs", "tmpfs", root / "dev")
     mount("-t", "tmpfs", "tmpfs", root / "usr/local/bin")
+    if (root / "etc/hosts").exists():
+        mount("--bind", root / "etc/hosts", "/etc/hosts")  # for programs that run outside of the root directory
     for device in DEVICES:
         bind(Path("/dev", device), root / "dev" / device)
     for program in programs:

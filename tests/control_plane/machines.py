@@ -121,6 +121,7 @@ class Machine:
     images: Mapping[str, Path] = field(default_factory=dict)
     _bench: Bench | None = field(default=None, repr=False)
     _namespaces: _Namespaces | None = field(default=None, repr=False)
+    _running: list[Running] = field(default_factory=list, repr=False)
 
     def power_on(self) -> None:
         """Start the machine with an empty /run; its root directory is as it was left."""
@@ -134,6 +135,10 @@ class Machine:
         if self._namespaces is not None:
             self._namespaces.end()
             self._namespaces = None
+        for running in self._running:
+            if running.alive():
+                running.kill()
+        self._running.clear()
 
     def start(
         self,
@@ -147,7 +152,9 @@ class Machine:
         assert self._namespaces is not None, f"{self.name} is off"
         inside = ["chroot", str(self.root)] if chroot else []
         entered = self._namespaces.enter("mount", "uts", "net", "pid")
-        return Running([*entered, *inside, *map(str, command)], stdout, env)
+        running = Running([*entered, *inside, *map(str, command)], stdout, env)
+        self._running = [*(each for each in self._running if each.alive()), running]
+        return running
 
     def run(
         self, command: Arguments, *, chroot: bool = False, seconds: float = 60, env: Mapping[str, str] | None = None

@@ -113,5 +113,7 @@ def _write_kubelet_conf(path: Path, bootstrap: Kubeconfig) -> None:
         "current-context": "default-context",
         "users": [{"name": "default-auth", "user": user}],
     }
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(document))
+    new = path.with_name(f".{path.name}")
+    new.touch(mode=0o600)
+    new.write_text(yaml.safe_dump(document))
+    new.rename(path)

@@ -48,10 +48,14 @@ class Agent:
         self.root, self.settings, self.version, self.keeper = root, settings, version, keeper
 
     def run(self) -> None:
-        """Repeat until the process ends."""
+        """Work until the process ends; a new certificate is asked for beside everything else."""
+        _persist(self._bootstrap)
         if self.settings.rotate_certificates:
             threading.Thread(target=_persist, args=(self._rotate,), daemon=True).start()
         _persist(self._serve)
+
+    def _bootstrap(self) -> None:
+        credentials.obtain(self.root, self.settings.node_name)
 
     def _rotate(self) -> None:
         name = self.settings.node_name

@@ -1,0 +1,278 @@
+"""One master and one node at rest, judged by the real clients."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import sys
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+
+from tests.control_plane import deployment, objects, tree
+from tests.control_plane.deployment import Deployment, api, kubectl
+from tests.control_plane.machines import Machine, until
+
+NODE_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
+GET = """
+import ssl, sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], context=ssl._create_unverified_context()).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+def http_status(machine: Machine, url: str) -> str:
+    """Return the status of a GET without credentials, made on the machine."""
+    return machine.check([sys.executable, "-c", GET, url]).strip()
+
+
+def test_the_runner_reports_done(m1: Machine, w1: Machine) -> None:
+    for machine in (m1, w1):
+        status = deployment.status(machine)
+        assert (status["phase"], status["exit_code"], status["error"]) == ("done", 0, "")
+        assert (machine.root / deployment.DONE).exists()
+        assert not (machine.root / "etc/kgen/payload.json").exists()
+
+
+@pytest.mark.parametrize("name", ["m1", "w1"])
+def test_the_tree_on_the_machine_is_the_review_tree(one: Deployment, name: str) -> None:
+    assert tree.differences(one.review(name), one.machines[name].root) == []
+
+
+def test_no_kubeconfig_but_kubeadms_is_on_a_machine(m1: Machine, w1: Machine) -> None:
+    assert objects.kubeconfigs(m1.root) == [
+        "admin.conf",
+        "controller-manager.conf",
+        "kubelet.conf",
+        "scheduler.conf",
+        "super-admin.conf",
+    ]
+    assert objects.kubeconfigs(w1.root) == ["kubelet.conf"]
+
+
+def test_every_object_is_published_as_rendered(one: Deployment, m1: Machine) -> None:
+    found = objects.live(one, m1)
+    rendered = one.published()
+    assert len(found) == len(rendered) > 25
+    assert [(objects.key(each), objects.missing(each, found[objects.key(each)])) for each in rendered] == [
+        (objects.key(each), []) for each in rendered
+    ]
+
+
+def test_every_probe_of_a_static_pod_answers(m1: Machine) -> None:
+    asked = []
+    for manifest in sorted((m1.root / "etc/kubernetes/manifests").iterdir()):
+        (container,) = yaml.safe_load(manifest.read_text(encoding="utf-8"))["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            get = container.get(probe, {}).get("httpGet")
+            if get:
+                url = f"{get['scheme'].lower()}://{get['host']}:{ports.get(get['port'], get['port'])}{get['path']}"
+                assert http_status(m1, url) == "200", url
+                asked.append((container["name"], probe))
+    assert len(asked) >= 11
+
+
+def test_nodes_have_their_labels_taints_and_addresses(m1: Machine) -> None:
+    master, node = api(m1, "node", "m1"), api(m1, "node", "w1")
+    assert master["metadata"]["labels"].items() >= {
+        ("node-role.kubernetes.io/control-plane", ""),
+        ("node.kubernetes.io/exclude-from-external-load-balancers", ""),
+    }
+    assert {(taint["key"], taint["effect"]) for taint in master["spec"]["taints"]} >= {
+        ("node-role.kubernetes.io/control-plane", "NoSchedule")
+    }
+    assert node["metadata"]["labels"]["rack"] == "r7"
+    assert {"key": "dedicated", "value": "batch", "effect": "NoSchedule"} in node["spec"]["taints"]
+    addresses = [each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP"]
+    assert addresses == ["10.71.0.21"]
+
+
+ALLOWED = [
+    ("admin.conf", "delete nodes"),
+    ("super-admin.conf", "* *"),
+    ("controller-manager.conf", "list secrets -A"),
+    ("controller-manager.conf", "create serviceaccounts --subresource=token -n kube-system"),
+    ("scheduler.conf", "create pods --subresource=binding -A"),
+    ("kubelet.conf", "get configmap/kubelet-config -n kube-system"),
+    ("kubelet.conf", "update nodes/m1 --subresource=status"),
+]
+DENIED = [
+    ("controller-manager.conf", "create clusterrolebindings"),
+    ("controller-manager.conf", "escalate clusterroles"),
+    ("scheduler.conf", "get secrets -A"),
+    ("scheduler.conf", "delete nodes"),
+    ("kubelet.conf", "list secrets -A"),
+    ("kubelet.conf", "create clusterrolebindings"),
+    ("kubelet.conf", "create pods --subresource=exec -A"),
+]
+
+
+@pytest.mark.parametrize(("conf", "words"), ALLOWED)
+def test_a_kubeconfig_may(m1: Machine, conf: str, words: str) -> None:
+    status, output = _can_i(m1, conf, words)
+    assert (status, output.strip().splitlines()[-1]) == (0, "yes")
+
+
+@pytest.mark.parametrize(("conf", "words"), DENIED)
+def test_a_kubeconfig_may_not(m1: Machine, conf: str, words: str) -> None:
+    status, output = _can_i(m1, conf, words)
+    assert status == 1
+    assert output.strip().splitlines()[-1].startswith("no")
+
+
+def _can_i(machine: Machine, conf: str, words: str) -> tuple[int, str]:
+    command = ["kubectl", "--kubeconfig", f"/etc/kubernetes/{conf}", "auth", "can-i", *words.split()]
+    return machine.run(command, chroot=True)
+
+
+@pytest.mark.parametrize(
+    ("conf", "user", "groups"),
+    [
+        ("admin.conf", "kubernetes-admin", {"kubeadm:cluster-admins"}),
+        ("super-admin.conf", "kubernetes-super-admin", {"system:masters"}),
+        ("controller-manager.conf", "system:kube-controller-manager", set()),
+        ("scheduler.conf", "system:kube-scheduler", set()),
+        ("kubelet.conf", "system:node:m1", {"system:nodes"}),
+    ],
+)
+def test_a_kubeconfig_says_who_it_is(m1: Machine, conf: str, user: str, groups: set[str]) -> None:
+    words = ["auth", "whoami", "-o", "json"]
+    who = json.loads(kubectl(m1, *words, conf=f"etc/kubernetes/{conf}"))["status"]["userInfo"]
+    assert who["username"] == user
+    assert set(who["groups"]) == groups | {"system:authenticated"}
+
+
+def test_a_nodes_kubeconfig_cannot_touch_another_node_or_its_own_role(m1: Machine) -> None:
+    conf = "/etc/kubernetes/kubelet.conf"
+    for words in ("label node w1 a=b", "label node m1 node-role.kubernetes.io/extra=", "taint node m1 a=b:NoSchedule"):
+        status, output = m1.run(["kubectl", "--kubeconfig", conf, *words.split()], chroot=True)
+        assert (status, "Forbidden" in output or "forbidden" in output) == (1, True), (words, output)
+
+
+def test_anonymous_reads_cluster_info_and_nothing_else(m1: Machine) -> None:
+    kube_system = "api/v1/namespaces/kube-system"
+    for path, expected in {
+        "api/v1/namespaces/kube-public/configmaps/cluster-info": "200",
+        f"{kube_system}/configmaps/kubeadm-config": "403",
+        f"{kube_system}/secrets": "403",
+        "api/v1/nodes": "403",
+    }.items():
+        assert http_status(m1, f"https://10.71.0.11:6443/{path}") == expected, path
+
+
+def test_the_kubeconfigs_of_the_outputs_work_from_outside(one: Deployment, w1: Machine) -> None:
+    for conf in ("admin.conf", "super-admin.conf"):
+        w1.check(["kubectl", "--kubeconfig", one.outputs / conf, "get", "nodes"])
+
+
+def test_etcd_answers_its_own_certificates_only(m1: Machine) -> None:
+    pki = "/etc/kubernetes/pki"
+    command = ["etcdctl", "--endpoints", "https://10.71.0.11:2379", "--cacert", f"{pki}/etcd/ca.crt"]
+    for pair in (f"{pki}/etcd/healthcheck-client", f"{pki}/apiserver-etcd-client"):
+        m1.check([*command, "--cert", f"{pair}.crt", "--key", f"{pair}.key", "endpoint", "health"], chroot=True)
+    other = f"{pki}/apiserver-kubelet-client"
+    for credentials in ([], ["--cert", f"{other}.crt", "--key", f"{other}.key"]):
+        status, _ = m1.run([*command, *credentials, "--command-timeout", "2s", "endpoint", "health"], chroot=True)
+        assert status != 0
+
+
+def test_kubeadm_reads_the_certificates(m1: Machine) -> None:
+    output = m1.check(["kubeadm", "certs", "check-expiration", "--kubeconfig", f"/{deployment.ADMIN}"], chroot=True)
+    leaves = dict.fromkeys(re.findall(r"^([a-z.-]+)\s+\w{3} \d\d, \d{4} .*?\s(\d+)[dy]\s", output, re.MULTILINE))
+    names = {name for name, _ in leaves}
+    assert names == {
+        *("admin.conf", "apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "controller-manager.conf"),
+        *("etcd-healthcheck-client", "etcd-peer", "etcd-server", "front-proxy-client", "scheduler.conf"),
+        *("super-admin.conf", "ca", "etcd-ca", "front-proxy-ca"),
+    }, output
+    assert "MISSING" not in output
+
+
+def test_kubeadm_lists_the_token(one: Deployment, m1: Machine) -> None:
+    output = m1.check(["kubeadm", "token", "list", "--kubeconfig", f"/{deployment.ADMIN}"], chroot=True)
+    (line,) = output.strip().splitlines()[1:]
+    assert line.split()[0] == ".".join(_token(one))
+    assert "23h" in line
+    assert "authentication,signing" in line
+    assert "system:bootstrappers:kubeadm:default-node-token" in line
+
+
+def _token(one: Deployment) -> tuple[str, str]:
+    secret = next(each for each in one.published() if each.get("type") == "bootstrap.kubernetes.io/token")
+    token_id, token_secret = (base64.b64decode(secret["data"][f"token-{half}"]).decode() for half in ("id", "secret"))
+    return token_id, token_secret
+
+
+def test_cluster_info_is_signed_with_the_token(one: Deployment, m1: Machine) -> None:
+    token_id, secret = _token(one)
+    data = api(m1, "configmap", "cluster-info", "-n", "kube-public")["data"]
+    signature = until(
+        "signature of cluster-info",
+        lambda: api(m1, "configmap", "cluster-info", "-n", "kube-public")["data"].get(f"jws-kubeconfig-{token_id}"),
+    )
+
+    def encoded(raw: bytes) -> str:
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+    head = encoded(json.dumps({"alg": "HS256", "kid": token_id}, separators=(",", ":")).encode())
+    signed = f"{head}.{encoded(data['kubeconfig'].encode())}".encode()
+    assert signature == f"{head}..{encoded(hmac.digest(secret.encode(), signed, hashlib.sha256))}"
+
+
+def test_certificate_requests_are_approved_and_signed(one: Deployment, m1: Machine) -> None:
+    requests: list[dict[str, Any]] = api(m1, "csr")
+    signed = {
+        each["spec"]["username"]: x509.load_pem_x509_certificate(base64.b64decode(each["status"]["certificate"]))
+        for each in requests
+        if each["spec"]["signerName"] == NODE_CLIENT
+        and {condition["type"] for condition in each["status"]["conditions"]} == {"Approved"}
+    }
+    subjects = {user: certificate.subject.rfc4514_string() for user, certificate in signed.items()}
+    assert subjects == {
+        f"system:bootstrap:{_token(one)[0]}": "CN=system:node:w1,O=system:nodes",
+        "system:node:m1": "CN=system:node:m1,O=system:nodes",
+    }
+
+
+def test_kubelet_conf_points_at_the_rotated_certificate(m1: Machine) -> None:
+    document = yaml.safe_load((m1.root / "etc/kubernetes/kubelet.conf").read_text(encoding="utf-8"))
+    current = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+    assert [user["user"] for user in document["users"]] == [{"client-certificate": current, "client-key": current}]
+
+
+def test_kubeadm_plans_an_upgrade_from_the_stored_configuration(upgrade_plan: tuple[int, str]) -> None:
+    status, output = upgrade_plan
+    assert status == 0, output
+    assert 'Reading configuration from the "kubeadm-config" ConfigMap' in output
+    current = dict(re.findall(r"^(\S+)\s+(?:m1\s+)?v?([0-9.-]+)\s+v?[0-9.-]+$", output, re.MULTILINE))
+    assert current == {
+        **dict.fromkeys(("kubelet", "kube-apiserver", "kube-controller-manager"), deployment.KUBERNETES),
+        **dict.fromkeys(("kube-scheduler", "kube-proxy"), deployment.KUBERNETES),
+        "CoreDNS": "1.14.6",
+        "etcd": deployment.ETCD_TAG,
+    }, output
+    configs = re.findall(r"^(\S+\.k8s\.io)\s+\S+\s+\S+\s+no\s*$", output, re.MULTILINE)
+    assert sorted(configs) == ["kubelet.config.k8s.io", "kubeproxy.config.k8s.io"]
+
+
+def test_secrets_stay_out_of_command_lines_and_world_readable_files(one: Deployment, m1: Machine) -> None:
+    secret = _token(one)[1]
+    readable = [
+        path
+        for path in m1.root.rglob("*")
+        if path.is_file()
+        and not path.is_relative_to(m1.root / deployment.ETCD_DATA)
+        and not path.is_relative_to(m1.root / "root")  # kubectl's cache of these tests
+        and path.stat().st_mode & 0o077
+        and (b"PRIVATE KEY" in path.read_bytes() or secret.encode() in path.read_bytes())
+    ]
+    assert readable == []
+    assert secret not in m1.check(["ps", "axww", "-o", "args"])

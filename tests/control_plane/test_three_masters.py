@@ -1,0 +1,151 @@
+"""Three masters that came up at the same time, and what each refuses to do when its disk is lost."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.control_plane import deployment, objects, tree
+from tests.control_plane.deployment import Deployment, api, kubectl
+from tests.control_plane.machines import Machine, until
+
+MASTERS = ("m1", "m2", "m3")
+ETCDCTL = (
+    "etcdctl",
+    *("--cacert", "/etc/kubernetes/pki/etcd/ca.crt"),
+    *("--cert", "/etc/kubernetes/pki/etcd/healthcheck-client.crt"),
+    *("--key", "/etc/kubernetes/pki/etcd/healthcheck-client.key"),
+)
+
+
+@pytest.mark.parametrize("name", [*MASTERS, "w7"])
+def test_the_tree_on_the_machine_is_the_review_tree(three: Deployment, name: str) -> None:
+    machine = three.machines[name]
+    review = three.review("workers" if name == "w7" else name)
+    assert tree.differences(review, machine.root) == []
+
+
+def test_only_the_first_master_keeps_super_admin(three: Deployment) -> None:
+    keepers = [name for name in MASTERS if (three.machines[name].root / deployment.SUPER_ADMIN).exists()]
+    assert keepers == ["m1"]
+    left = [path for name in MASTERS[1:] for path in (three.machines[name].root / "run").rglob("*admin*")]
+    assert left == []
+
+
+def test_every_object_was_published_once_as_rendered(three: Deployment) -> None:
+    found = objects.live(three, three.machines["m1"])
+    for rendered in three.published():
+        assert objects.missing(rendered, found[objects.key(rendered)]) == []
+
+
+def test_the_token_expires_a_day_after_the_first_master_published(three: Deployment) -> None:
+    tokens = [each for each in api(three.machines["m1"], "secrets", "-n", "kube-system") if "token" in each["type"]]
+    assert len([each for each in tokens if each["type"] == "bootstrap.kubernetes.io/token"]) == 1
+
+
+def test_etcd_has_three_healthy_members(three: Deployment) -> None:
+    command = [*ETCDCTL, "--endpoints", ",".join(f"https://10.73.0.1{number}:2379" for number in (1, 2, 3))]
+    three.machines["m2"].check([*command, "endpoint", "health"], chroot=True)
+    members = json.loads(three.machines["m2"].check([*command, "member", "list", "-w", "json"], chroot=True))
+    assert sorted(member["name"] for member in members["members"]) == list(MASTERS)
+
+
+@pytest.mark.parametrize("name", MASTERS)
+def test_every_master_serves_by_itself(three: Deployment, name: str) -> None:
+    conf = "etc/kubernetes/kubelet.conf"
+    assert api(three.machines[name], "node", name, conf=conf)["metadata"]["name"] == name
+
+
+def test_all_nodes_are_ready_and_marked(three: Deployment) -> None:
+    nodes = {node["metadata"]["name"]: node for node in api(three.machines["m1"], "nodes")}
+    assert sorted(nodes) == [*MASTERS, "w7"]
+    for name, node in nodes.items():
+        labels = node["metadata"]["labels"]
+        assert ("node-role.kubernetes.io/control-plane" in labels) == (name in MASTERS)
+        assert {each["type"]: each["status"] for each in node["status"]["conditions"]}["Ready"] == "True"
+    assert nodes["w7"]["metadata"]["labels"]["tier"] == "web"
+
+
+def test_a_rebuilt_master_changes_nothing(three: Deployment) -> None:
+    before = objects.versions(objects.live(three, three.machines["m1"]))
+    three.first_boot(three.rebuild("m2"))
+    after = objects.versions(objects.live(three, three.machines["m1"]))
+    assert after == before
+
+
+@pytest.fixture
+def wiped(three: Deployment) -> Iterator[Machine]:
+    """The third master with an empty disk and its document again; afterwards the old one is back."""
+    old = three.machines["m3"]
+    old.power_off()
+    new = three.machine("m3", "10.73.0.13", root="m3-again")
+    yield new
+    new.power_off()
+    shutil.rmtree(new.root)
+    old.power_on()
+    old.check([*shlex.split(deployment.kubelet_command(old)), "start"])
+    command = [*ETCDCTL, "--endpoints", "https://10.73.0.13:2379", "endpoint", "health"]
+    until("healthy m3", lambda: old.run(command, chroot=True)[0] == 0)
+
+
+def test_a_wiped_master_does_not_start_while_its_peers_know_it(three: Deployment, wiped: Machine) -> None:
+    output = deployment.finished(deployment.start_first_boot(wiped), wiped, expect=2)
+    status = deployment.status(wiped)
+    assert (status["phase"], status["exit_code"]) == ("failed", 2)
+    assert "m3" in status["error"]
+    assert "member" in status["error"] + status["hint"]
+    assert status["error"] in output
+    assert not (wiped.root / "etc/kubernetes/manifests/etcd.yaml").exists()
+    assert not any((wiped.root / "var/lib/etcd").glob("*"))
+
+
+def test_a_wiped_master_waits_for_peers_that_are_down(three: Deployment, wiped: Machine) -> None:
+    others = [three.machines[name] for name in ("m1", "m2")]
+    for machine in others:
+        machine.unplug()
+    try:
+        running = deployment.start_first_boot(wiped)
+        until("names of the missing", lambda: _waiting_for(wiped, "m1", "m2"))
+        assert running.alive()
+        assert not (wiped.root / "etc/kubernetes/manifests/etcd.yaml").exists()
+        others[0].plug()
+        deployment.finished(running, wiped, expect=2)
+    finally:
+        for machine in others:
+            machine.plug()
+        command = [*ETCDCTL, "--endpoints", "https://10.73.0.11:2379,https://10.73.0.12:2379", "endpoint", "health"]
+        until("healthy m1 and m2", lambda: others[0].run(command, chroot=True)[0] == 0)
+
+
+def _waiting_for(machine: Machine, *names: str) -> bool:
+    status = deployment.status(machine)
+    return status.get("phase") == "waiting" and all(name in status["error"] for name in names)
+
+
+def test_a_new_master_is_refused_by_the_running_three(three: Deployment, tmp_path: Path) -> None:
+    """Someone has grown the cluster file to five masters, and the bundle with it; the running etcd knows of three."""
+    document = yaml.safe_load(three.cluster_file.read_text(encoding="utf-8"))
+    new = [{"name": f"m{number}", "address": f"10.73.0.1{number}"} for number in (4, 5)]
+    document["machines"] += [{**member, "role": "master"} for member in new]
+    (tmp_path / "three.yaml").write_text(yaml.safe_dump(document))
+    bundle = yaml.safe_load(three.cluster_file.with_suffix(".secrets.yaml").read_text(encoding="utf-8"))
+    bundle["masters"] += new
+    deployment.write(tmp_path / "three.secrets.yaml", yaml.safe_dump(bundle), 0o600)
+    deployment.kgen("render", tmp_path / "three.yaml", "--output", tmp_path / "outputs")
+    machine = three.machine("m4", "10.73.0.14", user_data=tmp_path / "outputs/three/user-data/m4.yaml")
+    try:
+        deployment.finished(deployment.start_first_boot(machine), machine, expect=2)
+        assert "https://10.73.0.14:2380" in deployment.status(machine)["error"]
+        assert not (machine.root / "etc/kubernetes/manifests/etcd.yaml").exists()
+    finally:
+        machine.power_off()
+
+
+def test_the_cluster_is_whole_after_all_this(three: Deployment) -> None:
+    assert kubectl(three.machines["m1"], "get", "--raw", "/readyz").strip() == "ok"
