@@ -17,7 +17,6 @@ RULES: tuple[Rule, ...] = (
     machines.endpoint_of_several_masters,
     machines.masters_have_addresses,
     machines.names_are_unique,
-    machines.names_fit_certificates,
     machines.names_are_not_everyones,
     machines.addresses_are_unique,
     machines.pools_are_nodes,

@@ -10,7 +10,6 @@ from kgen.config.rules.facts import Facts
 from kgen.config.tree import Mapping, Node
 
 _MOST_MASTERS = 7  # https://etcd.io/docs/ FAQ: no more members than seven
-_LONGEST_COMMON_NAME = 64  # RFC 5280, ub-common-name
 _TAKEN_PORTS = {
     names.ETCD_CLIENT_PORT: "etcd's clients",
     names.ETCD_PEER_PORT: "etcd's peers",
@@ -76,16 +75,6 @@ def names_are_unique(facts: Facts, report: Report) -> None:
             hint = f"it stands in line {seen[name].line} already; machines and pools share their names"
             report.error(place, "K304", f"the name {name} is used twice", hint)
         seen.setdefault(name, place)
-
-
-def names_fit_certificates(facts: Facts, report: Report) -> None:
-    """A master's name stands in the common name of its kubelet's certificate."""
-    longest = _LONGEST_COMMON_NAME - len(names.NODE_USER_PREFIX)
-    for master in facts.masters:
-        name = master.get("name")
-        if name is not None and len(name) > longest:
-            message = f"the name has {len(name)} characters; {names.NODE_USER_PREFIX}<name> must fit into a certificate"
-            report.error(master.at("name"), "K201", message, f"use at most {longest} characters for a master")
 
 
 def addresses_are_unique(facts: Facts, report: Report) -> None:
