@@ -1,19 +1,17 @@
 """Whatever the file holds: a cluster, or problems with a place. Never anything else."""
 
 import re
-from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.config.broken_cases import cases
+from tests.unit.config.examples import EXAMPLES
 
 from kgen.config.load import load_text
 from kgen.errors import Problem, ProblemsError
 
-EXAMPLES = [
-    path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
-]
-TEXTS = EXAMPLES + [case.text for case in cases()]
+EXAMPLE_TEXTS = [path.read_text(encoding="utf-8") for path in EXAMPLES]
+TEXTS = EXAMPLE_TEXTS + [case.text for case in cases()]
 STRUCTURE = (
     "",
     "\n",
@@ -73,7 +71,7 @@ def test_mutated_files(data):
 @given(st.data())
 def test_swapped_values(data):
     """Values of one key end up behind another: every kind meets every other kind's values."""
-    lines = data.draw(st.sampled_from(EXAMPLES)).splitlines()
+    lines = data.draw(st.sampled_from(EXAMPLE_TEXTS)).splitlines()
     first, second = (data.draw(st.sampled_from([n for n, line in enumerate(lines) if ": " in line])) for _ in "ab")
     key, value = lines[first].split(": ", 1)[0], lines[second].split(": ", 1)[1]
     lines[first] = f"{key}: {value}"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.config.broken_cases import BASE
+from tests.unit.config.examples import DIRECTORY, EXAMPLES
 
 from kgen import names, providers
 from kgen.config.fields import CLUSTER
@@ -13,7 +14,6 @@ from kgen.config.starter import starter_text
 from kgen.errors import ExitCode, InputError, ProblemsError
 from kgen.versions import Version
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 MASTER_TAINT = Taint(names.LABEL_CONTROL_PLANE, "NoSchedule")
 
 
@@ -33,7 +33,7 @@ def test_smallest_file_has_the_defaults_of_the_model():
         machines=(Machine("m1", "master", (IPv4Address("10.0.0.11"),), taints=(MASTER_TAINT,)),),
         networking=Networking((ip_network("10.96.0.0/12"),)),
     )
-    loaded = load(EXAMPLES / "smallest.yaml")
+    loaded = load(DIRECTORY / "smallest.yaml")
     assert loaded.cluster == expected
     assert loaded.warnings == ()
 
@@ -43,13 +43,13 @@ def test_api_version_may_be_left_out():
     assert codes("", text) == ["K907"]
 
 
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_examples_load_without_a_word(example):
     assert load(example).warnings == ()
 
 
 def test_the_full_example_has_every_key():
-    text = (EXAMPLES / "full.yaml").read_text(encoding="utf-8")
+    text = (DIRECTORY / "full.yaml").read_text(encoding="utf-8")
     assert [row.key for row in CLUSTER.fields if f"\n{row.key}:" not in text] == []
 
 

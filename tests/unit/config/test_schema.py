@@ -1,17 +1,16 @@
 import json
-from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 from tests.unit.config.broken_cases import BASE, cases
+from tests.unit.config.examples import EXAMPLES
 
 from kgen.config.load import load_text
 from kgen.config.schema import schema
 from kgen.config.starter import starter_text
 from kgen.errors import ProblemsError
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 TYPE_CODES = {"K101", "K102", "K103", "K105", "K106", "K107", "K110", "K209", "K211", "K401"}
 

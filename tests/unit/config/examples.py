@@ -1,0 +1,6 @@
+"""The example cluster files; a bundle that `make demo` left beside one is none."""
+
+from pathlib import Path
+
+DIRECTORY = Path(__file__).parents[3] / "examples"
+EXAMPLES = sorted(path for path in DIRECTORY.glob("*.yaml") if not path.name.endswith(".secrets.yaml"))
