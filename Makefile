@@ -18,6 +18,9 @@ dev: $(SET_UP) ## make .venv: kgen editable, with its development tools
 
 demo: $(SET_UP) ## render examples/prod.yaml and say what was made
 	@$(BIN)/kgen render examples/prod.yaml
+	@echo
+	@echo "look:     outputs/prod/nodes/m1/ is what m1 will be given; outputs/prod/user-data/m1.yaml is its document, readable"
+	@echo "yourself: $(BIN)/kgen init && $(BIN)/kgen render cluster.yaml"
 
 components: $(SET_UP) ## build the real programs the tests run against (cached outside the checkout)
 	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl update-ca-certificates=ca-certificates
