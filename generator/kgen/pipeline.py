@@ -25,14 +25,16 @@ REVIEW_ALL_UP_TO = 100
 class DocumentInfo:
     """One finished user-data document, for tables and the lock file.
 
-    ``path`` is what the cloud gets. ``counted_bytes`` is its size as the provider counts it, against ``limit_bytes``
-    (None: no limit). ``sha256`` is of the uncompressed text. ``expiry``: when the first certificate in it ends.
+    ``path`` is what the cloud gets. ``provider`` is the cluster file's, empty where it names none. ``counted_bytes``
+    is the size as the provider counts it, against ``limit_bytes`` (None: no limit). ``sha256`` is of the
+    uncompressed text. ``expiry``: when the first certificate in it ends.
     """
 
     machine: str
     role: Role
     is_pool: bool
     path: PurePosixPath
+    provider: str
     counted_bytes: int
     limit_bytes: int | None
     encoding: str
@@ -75,7 +77,7 @@ class Pipeline:
     def document(self, payload: Payload, machine: Machine) -> cloudinit.Document:
         """Return the user-data document that carries ``payload``."""
         text = payload_json.encode(payload, self._runner_sha256[machine.role])
-        tail = cloudinit.tail(self.cluster, machine, text)
+        tail = cloudinit.tail(self.cluster, machine, text, is_text=not size.takes_gzip(self.provider))
         return self._heads[machine.role].document(tail, payload_json.key_material(payload))
 
     def artifacts(self, *, review_all: bool) -> Iterator[Artifact | DocumentInfo]:
@@ -94,7 +96,8 @@ class Pipeline:
             if info.limit_bytes is not None and info.counted_bytes > info.limit_bytes:
                 runner = self._heads[machine.role].text
                 too_large.append(size.too_large(machine.name, info.counted_bytes, info.limit_bytes, payload, runner))
-            yield from _document_files(machine, document, readable=machine.name in reviewed)
+            is_text = info.encoding == "text"  # then the readable file is what the cloud gets
+            yield from _document_files(machine, document, readable=is_text or machine.name in reviewed)
             if machine.name in reviewed:
                 engine.check_yaml(document.text)
                 yield from _review_files(payload)
@@ -129,6 +132,7 @@ class Pipeline:
             role=machine.role,
             is_pool=machine.is_pool,
             path=_user_data_path(machine, ".yaml" if encoding == "text" else ".yaml.gz"),
+            provider=self.cluster.provider,
             counted_bytes=counted,
             limit_bytes=self.provider.limit_bytes if self.provider else None,
             encoding=encoding,

@@ -25,6 +25,10 @@ class Provider:
     gzip: bool
     source: str
 
+    def count(self, size_bytes: int) -> int:
+        """Return the bytes of a document of ``size_bytes`` as this provider counts them."""
+        return (size_bytes + 2) // 3 * 4 if self.counts == "base64" else size_bytes
+
 
 _ROWS = (
     Provider("ec2", "Amazon EC2", 16_384, "raw", True, "EC2 user guide, instance user data"),
@@ -48,3 +52,9 @@ _ROWS = (
 
 PROVIDERS: dict[str, Provider] = {row.name: row for row in _ROWS}
 """Every provider by name, in the order of the documentation."""
+
+
+def too_small_for(gzip_bytes: int) -> tuple[str, ...]:
+    """Return the providers that take gzip and do not take a compressed document of this size."""
+    rows = (row for row in _ROWS if row.gzip and row.limit_bytes is not None)
+    return tuple(row.name for row in rows if row.count(gzip_bytes) > (row.limit_bytes or 0))

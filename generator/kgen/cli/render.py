@@ -11,6 +11,7 @@ import click
 
 from kgen.cli import arguments, console
 from kgen.errors import ExitCode
+from kgen.providers import too_small_for
 
 if TYPE_CHECKING:
     from kgen.api import RenderResult
@@ -129,11 +130,22 @@ def _print_result(result: RenderResult, cluster_file: Path) -> None:
         )
     for name, reason in result.reissued:
         console.out(f"issued again: {name} ({reason})")
+    if note := _limit_note(result.documents):
+        console.out(note)
     if result.differs:
         kubectl = f"kubectl --kubeconfig {result.root / 'admin.conf'} get nodes"
         console.out(f"next: boot each machine with its file as user-data, then `{kubectl}`")
     else:
         console.out(f"next: nothing to do; `kgen certs {cluster_file}` shows when the certificates end")
+
+
+def _limit_note(documents: Sequence[DocumentInfo]) -> str:
+    """Return what to know when no provider is named, so that no limit was checked; empty when there is nothing."""
+    sizes = [document.counted_bytes for document in documents if not document.provider]
+    too_small = too_small_for(max(sizes, default=0))
+    if not too_small:
+        return ""
+    return f"note: the largest does not fit {', '.join(too_small)}; name your cloud with `provider:` to have it checked"
 
 
 def documents_table(root: Path, documents: Sequence[DocumentInfo]) -> str:

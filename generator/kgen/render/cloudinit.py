@@ -6,6 +6,7 @@ Formats and module order: https://docs.cloud-init.io/en/latest/reference/modules
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -62,8 +63,11 @@ class Head:
             deflated = compressor.compress(end[:start]) + compressor.flush(zlib.Z_SYNC_FLUSH)
             deflated += _continue(end[start:stop], self.text + end[:start], zlib.Z_FILTERED, zlib.Z_SYNC_FLUSH)
             deflated += _continue(end[stop:], self.text + end[:stop], zlib.Z_DEFAULT_STRATEGY, zlib.Z_FINISH)
-        trailer = struct.pack("<LL", zlib.crc32(end, self.crc), len(text) & 0xFFFFFFFF)
-        return Document(text, _GZIP_HEADER + self._start + deflated + trailer)
+        return Document(text, _gzip(self._start + deflated, zlib.crc32(end, self.crc), len(text)))
+
+
+def _gzip(deflated: bytes, crc: int, size: int) -> bytes:
+    return _GZIP_HEADER + deflated + struct.pack("<LL", crc, size & 0xFFFFFFFF)
 
 
 def _continue(data: bytes, before: bytes, strategy: int, flush: int) -> bytes:
@@ -90,12 +94,24 @@ def head(cluster: Cluster, runner: str | None, users: Sequence[Mapping[str, Any]
     return Head(text)
 
 
-def tail(cluster: Cluster, machine: Machine, payload: str) -> str:
-    """Return what is the machine's own in its document; pools set no hostname."""
+def tail(cluster: Cluster, machine: Machine, payload: str, *, is_text: bool = False) -> str:
+    """Return what is the machine's own in its document; pools set no hostname.
+
+    ``is_text``: the provider takes no gzip. Then the payload alone is compressed (write_files' ``gz+b64``), since a
+    document of plain text would be too large.
+    """
     hostname = machine.name if cluster.set_hostname and not machine.is_pool else ""
     return engine.render(
         "cloud-init/machine.yaml.j2",
         payload_path=str(names.PAYLOAD_PATH),
-        payload=engine.Block(payload, 4),
+        payload=_gz_b64(payload) if is_text else engine.Block(payload, 4),
+        encoding="gz+b64" if is_text else "",
         hostname=hostname,
     )
+
+
+def _gz_b64(payload: str) -> str:
+    data = payload.encode()
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+    deflated = compressor.compress(data) + compressor.flush()
+    return base64.b64encode(_gzip(deflated, zlib.crc32(data), len(data))).decode()

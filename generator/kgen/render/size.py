@@ -14,14 +14,19 @@ from kgen.render import payload_json
 from kgen.render.cloudinit import Document
 
 
+def takes_gzip(provider: Provider | None) -> bool:
+    """Return whether documents are given to ``provider`` compressed."""
+    return provider is None or provider.gzip
+
+
 def counted(document: Document, provider: Provider | None) -> tuple[str, int]:
     """Return how the document is given to the provider, ``gzip`` or ``text``, and its bytes as the provider counts.
 
     Without a provider it is the gzip, as it is.
     """
-    encoding = "text" if provider and not provider.gzip else "gzip"
+    encoding = "gzip" if takes_gzip(provider) else "text"
     raw = len(document.text if encoding == "text" else document.compressed)
-    return encoding, (raw + 2) // 3 * 4 if provider and provider.counts == "base64" else raw
+    return encoding, provider.count(raw) if provider else raw
 
 
 @dataclass(frozen=True, slots=True)

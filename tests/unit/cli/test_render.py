@@ -33,6 +33,22 @@ def test_first_render_says_what_it_made(kgen, here):
     assert stat.S_IMODE((here / "prod.secrets.yaml").stat().st_mode) == 0o600
 
 
+def test_without_a_provider_it_says_where_the_largest_does_not_fit(kgen, here):
+    assert "note: the largest does not fit " in kgen("render", "prod.yaml").out
+    cluster_file = here / "prod.yaml"
+    cluster_file.write_text(cluster_file.read_text() + "provider: nocloud\n")
+    assert "does not fit" not in kgen("render", "prod.yaml").out
+
+
+def test_a_provider_without_gzip_gets_the_readable_file_of_every_node(kgen, here):
+    nodes = "".join(f"  - {{name: n{number}, role: node}}\n" for number in range(101))
+    text = (here / "prod.yaml").read_text().replace("machines:\n", f"provider: digitalocean\nmachines:\n{nodes}")
+    (here / "prod.yaml").write_text(text)
+    listed = json.loads(kgen("render", "prod.yaml", "--json").out)["artifacts"]
+    assert {artifact["encoding"] for artifact in listed} == {"text"}
+    assert all(Path(artifact["path"]).stat().st_size == artifact["bytes"] for artifact in listed)
+
+
 def test_second_render_changes_nothing(kgen, rendered, here):
     before = everything(here)
     ended = kgen("render", "prod.yaml")
@@ -219,7 +235,7 @@ def test_size_of_a_kept_gzip_is_that_on_disk(kgen, rendered, here):
 def document(name: str, role="node", is_pool=False, size=5_000, limit=16_384) -> DocumentInfo:
     expiry = datetime(2030, 1, 2, tzinfo=UTC)
     path = PurePosixPath(f"user-data/{name}.yaml.gz")
-    return DocumentInfo(name, role, is_pool, path, size, limit, "gzip", "", expiry)
+    return DocumentInfo(name, role, is_pool, path, "ec2" if limit else "", size, limit, "gzip", "", expiry)
 
 
 def test_long_table_groups_plain_nodes_in_one_line():

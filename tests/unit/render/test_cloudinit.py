@@ -1,3 +1,4 @@
+import base64
 import gzip
 import json
 from dataclasses import replace
@@ -45,6 +46,15 @@ def test_runner_and_payload_arrive_as_they_are():
     ]
     assert files[0]["content"] == RUNNER
     assert files[1]["content"] == payload
+
+
+def test_where_gzip_does_not_get_through_the_payload_alone_is_compressed():
+    cluster = clusters.one_master()
+    payload = json.dumps({"a": "b" * 1000})
+    text = cloudinit.tail(cluster, cluster.machines[0], payload, is_text=True)
+    file = yaml.safe_load(cloudinit.head(cluster, RUNNER, ()).document(text).text)["write_files"][1]
+    assert file["encoding"] == "gz+b64"
+    assert gzip.decompress(base64.b64decode(file["content"])).decode() == payload
 
 
 def test_a_baked_runner_stays_out_of_the_document():
