@@ -10,11 +10,11 @@ from .base import Pending, Run
 from .files import pem
 
 
-def connect(run: Run, url: str, ca: str = "ca.crt", *pair: str) -> Any:
+def connect(run: Run, url: str, ca: str = "ca.crt", pair: str = "") -> Any:
     """Return a connection to the host of ``url``, not opened yet.
 
-    ``ca`` is the blob the server is verified with, with "" nothing is. ``pair`` names the file or the two files of
-    the client's certificate and key.
+    ``ca`` is the blob the server is verified with, with "" nothing is. ``pair`` is a file with the client's
+    certificate and key.
     """
     scheme, _, host = url.split("/")[:3]
     if scheme == "http:":
@@ -26,7 +26,7 @@ def connect(run: Run, url: str, ca: str = "ca.crt", *pair: str) -> Any:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if pair:
-        context.load_cert_chain(*pair)
+        context.load_cert_chain(pair)
     return http.client.HTTPSConnection(host, timeout=9, context=context)
 
 

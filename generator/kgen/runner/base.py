@@ -32,7 +32,7 @@ class Run:
         self.kubelet = kubelet
         self.start = time.time()
         self.step = self.text = self.sha256 = ""
-        self.body: Any = {}
+        self.body: Any = None
         self.finished: Any = []
         self.link: Any = None
         self.listener: Any = None

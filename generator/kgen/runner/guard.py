@@ -4,24 +4,18 @@ It would have forgotten its votes. etcd answers GET /members on its peer port, a
 ``clientURLs`` from its first start on (seen with etcd 3.7.0).
 """
 
+import _thread
 import http.client
 import json
 import os
 import socket
 import ssl
-import threading
 from typing import Any
 
 from .api import connect, get
 from .base import Pending, Run, Stop, wait
-from .files import pem, stage
+from .files import pair, pem, stage
 from .preflight import listen
-
-
-def peer_pair(run: Run) -> Any:
-    """Return the files of this member's certificate and key."""
-    path = run.root + "/etc/kubernetes/pki/etcd/peer"
-    return path + ".crt", path + ".key"
 
 
 def answer_fresh(run: Run, context: Any) -> None:
@@ -39,15 +33,15 @@ def answer_fresh(run: Run, context: Any) -> None:
             pass
 
 
-def answer_peers(run: Run) -> None:
+def answer_peers(run: Run, client: str) -> None:
     """Answer at this member's peer URL in the background; both sides show certificates of etcd's CA."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*peer_pair(run))
+    context.load_cert_chain(client)
     context.load_verify_locations(cadata=pem(run, "etcd/ca.crt"))
     context.verify_mode = ssl.CERT_REQUIRED
     host, _, port = run.body["etcd"]["peerURL"].split("/")[2].rpartition(":")
     run.listener = listen(host.strip("[]"), int(port))
-    threading.Thread(target=answer_fresh, args=(run, context), daemon=True).start()
+    _thread.start_new_thread(answer_fresh, (run, context))
 
 
 def judge(run: Run, name: str, members: Any) -> None:
@@ -55,12 +49,12 @@ def judge(run: Run, name: str, members: Any) -> None:
     url = run.body["etcd"]["peerURL"]
     mine = [member for member in members if url in member["peerURLs"]]
     if not mine:
-        raise Stop(2, f"etcd of {name} runs without {url}", "add the member there first")
+        raise Stop(2, f"etcd of {name} has no member {url}", "add it there first")
     if mine[0].get("clientURLs"):
         raise Stop(
             2,
-            f"etcd of {name} knows {run.body['name']} as started, but its data is gone: it must not start",
-            f"on {name}: etcdctl member remove {mine[0]['id']:x}, then replace the member",
+            f"etcd of {name} knows {run.body['name']} as started, but here is no data: it must not start",
+            f"on {name}: etcdctl member remove {mine[0]['id']:x}",
         )
 
 
@@ -69,17 +63,18 @@ def etcd_guard(run: Run) -> None:
     missing = dict(run.body["etcd"]["others"])
     if not missing or os.path.isdir(run.root + run.body["etcd"]["dataDir"] + "/member"):
         return
-    answer_peers(run)
+    client = pair(run, "etcd/peer")
+    answer_peers(run, client)
 
     def probe() -> None:
         problem: Any = ""
         for name, url in list(missing.items()):
             try:
-                members = json.loads(get(connect(run, url, "etcd/ca.crt", *peer_pair(run)), "/members"))
+                members = json.loads(get(connect(run, url, "etcd/ca.crt", client), "/members"))
             except (OSError, http.client.HTTPException) as error:
                 problem = error
             else:
-                if isinstance(members, list):
+                if "fresh" not in members:
                     judge(run, name, members)
                 del missing[name]
         if missing:

@@ -11,23 +11,6 @@ from .machine import DONE
 from .payload import PAYLOAD, STATE, clock, fetch, verify
 
 
-def launch(root: str) -> int:
-    """Make the runner a unit, start it, wait for it, return its exit code.
-
-    ``enable`` reloads systemd's units. Nothing may order the unit after cloud-final or multi-user: runcmd waits for it.
-    """
-    unit = (
-        "[Unit]\nWants=network-online.target\nAfter=cloud-config.target containerd.service network-online.target\n"
-        f"ConditionPathExists=!{DONE}\nStartLimitIntervalSec=0\n"
-        f"[Service]\nType=oneshot\nExecStart=/usr/bin/python3 {os.path.abspath(__file__)}\n"
-        "Restart=on-failure\nRestartSec=10\nRestartPreventExitStatus=2 4\nStandardOutput=journal+console\n"
-        "[Install]\nWantedBy=multi-user.target\n"
-    )
-    write(root + "/etc/systemd/system/kgen-firstboot.service", unit)
-    failed = os.system("systemctl enable kgen-firstboot && systemctl start kgen-firstboot")
-    return int(os.popen("systemctl show -p ExecMainStatus --value kgen-firstboot").read()) or int(failed > 0)
-
-
 def status(root: str) -> int:
     """Print how far the runner is; 0: done, 3: it runs or waits, else the code it failed with."""
     if os.path.exists(root + DONE):
@@ -36,6 +19,22 @@ def status(root: str) -> int:
     story = read(root + "/run/kgen/status.json")
     print(story)
     return json.loads(story)["exit_code"] or 3
+
+
+def launch(root: str) -> int:
+    """Make the runner a unit, start it, wait for it; print how it failed and return its exit code.
+
+    ``enable`` reloads systemd's units. Nothing may order the unit after cloud-final or multi-user: runcmd waits for it.
+    """
+    unit = (
+        "[Unit]\nAfter=cloud-config.target containerd.service network-online.target\n"
+        f"ConditionPathExists=!{DONE}\nStartLimitIntervalSec=0\n"
+        f"[Service]\nType=oneshot\nExecStart=/usr/bin/python3 -u {__file__}\n"
+        "Restart=on-failure\nRestartSec=10\nRestartPreventExitStatus=2 4\nStandardOutput=journal+console\n"
+        "[Install]\nWantedBy=multi-user.target\n"
+    )
+    write(root + "/etc/systemd/system/kgen-firstboot.service", unit)
+    return os.system("systemctl enable --now kgen-firstboot") and status(root)
 
 
 def go(run: Run, steps: Any) -> None:
@@ -50,23 +49,24 @@ def go(run: Run, steps: Any) -> None:
         if step in steps:
             run.finished.append(run.step)
             write(run.root + STATE, json.dumps({run.sha256: run.finished}))
-        print(f"kgen: {run.step} {time.time() - begin:.1f} s", flush=True)
+        print(f"kgen: {run.step} {time.time() - begin:.1f} s")
     tell(run, "done")
+
+
+def usage(root: str) -> str:
+    """Return the command line in short."""
+    return "arguments: --root DIR --kubelet-command CMD --launch --status"
 
 
 def main(words: Any, steps: Any) -> Any:
     """Do what the command line says; return the exit code, or a sentence that is printed (exit code 1)."""
     options = {"--root": "", "--kubelet-command": ""}
-    words = iter(words)
-    for word in words:
-        if word == "--launch":
-            return launch(options["--root"])
-        if word == "--status":
-            return status(options["--root"])
-        if word not in options:
-            return "usage: [--root DIR] [--kubelet-command CMD] [--launch | --status]"
-        options[word] = next(words, "")
+    while words and words[0] in options:
+        name, value, *words = words
+        options[name] = value
     run = Run(*options.values())
+    if words:
+        return {"--launch": launch, "--status": status}.get(words[0], usage)(run.root)
     try:
         if not os.path.exists(run.root + DONE):
             go(run, steps)
@@ -77,11 +77,11 @@ def main(words: Any, steps: Any) -> Any:
     except Stop as stop:
         code, error, hint = stop.args
     except OSError as problem:
-        code, error, hint = 1, str(problem), "repair, then systemctl start kgen-firstboot"
+        code, error, hint = 1, problem, "repair it"
     except Exception as problem:
-        # Only its place: its message may quote the payload.
+        # Only its kind and place: its message may quote the payload.
         traceback.print_tb(problem.__traceback__)
-        code, error, hint = 1, type(problem).__name__, "please report this"
-    print(f"kgen: {run.step} failed: {error}; {hint}", flush=True)
-    tell(run, "failed", error, hint, code)
+        code, error, hint = 1, type(problem), "report it"
+    print(f"kgen: {run.step} failed: {error}; {hint}")
+    tell(run, "failed", f"{error}", hint, code)
     return code

@@ -12,18 +12,19 @@ CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 DONE = "/var/lib/kgen/done"
 # cloud-init's copies of the user-data, and of what it made of it. It takes an empty obj.pkl for none.
 COPIES = (
-    "lib/cloud/instances/*/user-data.txt*",
-    "lib/cloud/instances/*/cloud-config.txt",
-    "lib/cloud/instances/*/obj.pkl",
-    "run/cloud-init/combined*",
+    "/var/lib/cloud/instances/*/user-data.txt*",
+    "/var/lib/cloud/instances/*/cloud-config.txt",
+    "/var/lib/cloud/instances/*/obj.pkl",
+    "/run/cloud-init/combined*",
+    "/run/kgen/*.pem",
 )
 
 
 def system(run: Run) -> None:
     """Load kernel modules and set kernel parameters, as their files do at the next boot."""
-    for name in run.body["modules"]:
-        if not os.path.exists(f"{run.root}/sys/module/{name}") and os.system(f"modprobe -d {run.root}/ {name}"):
-            print("warning: no kernel module", name)
+    missing = [name for name in run.body["modules"] if not os.path.exists(f"{run.root}/sys/module/{name}")]
+    if missing and os.system(f"modprobe -ad {run.root}/ " + " ".join(missing)):
+        print("warning: no module", *missing)
     for name, value in run.body["sysctls"].items():
         try:
             with open(f"{run.root}/proc/sys/{name.replace('.', '/')}", "w") as file:

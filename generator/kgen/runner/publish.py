@@ -1,24 +1,18 @@
 """Publishing: every object is created once, by whichever master is first; what exists is never changed."""
 
-import os
 import time
 from typing import Any
 
 from .api import ask, connect, expect
-from .base import Run, Stop, wait, write
-from .files import b64, expand, pem
+from .base import Run, Stop, wait
+from .files import b64, expand, pair
+from .payload import REBUILD
 
 
 def api(run: Run) -> Any:
-    """Return the connection to this master's API server with the super-admin's credential.
-
-    The credential is a file for a moment: there is no other way into the TLS library.
-    """
+    """Return the connection to this master's API server with the super-admin's credential."""
     if not run.link:
-        path = run.root + "/run/kgen/client.pem"
-        write(path, pem(run, "super-admin.crt") + pem(run, "super-admin.key"), 0o600)
-        run.link = connect(run, run.body["server"], "ca.crt", path)
-        os.remove(path)
+        run.link = connect(run, run.body["server"], "ca.crt", pair(run, "super-admin"))
     return run.link
 
 
@@ -37,9 +31,7 @@ def create(run: Run, collection: str, body: Any) -> None:
             # The answer may quote it.
             said = ""
         if status < 500 and status not in (403, 404, 429):
-            raise Stop(
-                1, f"the API server refuses {kind} {name}: HTTP {status} {said}", "change the cluster file, rebuild"
-            )
+            raise Stop(1, f"the API server refuses {kind} {name}: HTTP {status} {said}", REBUILD)
         expect(status, said)
 
     wait(run, f"{kind} {name}", probe)

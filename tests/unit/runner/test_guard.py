@@ -122,15 +122,12 @@ def test_only_a_certificate_of_etcds_ca_is_answered(masters, bodies, tmp_path):
     assert subprocess.run(anonymous, capture_output=True).stdout == b""
     stranger = Run(str(tmp_path / "stranger"), "")
     stranger.body = scratch.body_for_this_host(scratch.default_payloads()["master"])
-    for name in ("crt", "key"):
-        path = tmp_path / f"stranger/etc/kubernetes/pki/etcd/peer.{name}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(guard.pem(stranger, f"etcd/peer.{name}"))
+    client = guard.pair(stranger, "etcd/peer")
     with pytest.raises(OSError, match="certificate verify failed"):
-        guard.get(guard.connect(stranger, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(stranger)), "/members")
+        guard.get(guard.connect(stranger, URLS["m1"], "etcd/ca.crt", client), "/members")
     stranger.body["blobs"]["etcd/ca.crt"] = bodies["m1"]["blobs"]["etcd/ca.crt"]
     with pytest.raises(OSError, match=r"alert|closed|reset|EOF"):
-        guard.get(guard.connect(stranger, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(stranger)), "/members")
+        guard.get(guard.connect(stranger, URLS["m1"], "etcd/ca.crt", client), "/members")
 
 
 def test_only_the_question_for_members_is_answered(masters, bodies):
@@ -139,10 +136,11 @@ def test_only_the_question_for_members_is_answered(masters, bodies):
     until(lambda: waits_for(made["m1"], "m2", "m3"))
     peer = Run(str(made["m1"].root), "")
     peer.body = bodies["m1"]
-    link = guard.connect(peer, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(peer))
+    client = guard.pair(peer, "etcd/peer")
+    link = guard.connect(peer, URLS["m1"], "etcd/ca.crt", client)
     assert json.loads(guard.get(link, "/members")) == {"fresh": True}
     with pytest.raises((OSError, guard.http.client.HTTPException)):
-        guard.get(guard.connect(peer, URLS["m1"], "etcd/ca.crt", *guard.peer_pair(peer)), "/raft/stream/message/1")
+        guard.get(guard.connect(peer, URLS["m1"], "etcd/ca.crt", client), "/raft/stream/message/1")
 
 
 def member(name, *, started):
@@ -176,7 +174,7 @@ def test_the_port_is_free_when_etcd_is_handed_over(masters, bodies):
     run = Run(str(made["m1"].root), "")
     run.body = bodies["m1"]
     guard.stage(run, "files")
-    guard.answer_peers(run)
+    guard.answer_peers(run, guard.pair(run, "etcd/peer"))
     with pytest.raises(OSError, match="in use"):
         guard.listen(ADDRESSES["m1"], PORT)
     guard.write_etcd(run)

@@ -36,24 +36,66 @@ class Essential(ast.NodeTransformer):
         return ast.arg(node.arg)
 
 
-def essential(source: str) -> list[str]:
-    tree = Essential().visit(ast.parse(source))
-    return [ast.dump(statement) for statement in tree.body]
+def essential(source: str) -> list[ast.stmt]:
+    return Essential().visit(ast.parse(source)).body
 
 
-def is_import(statement: str) -> bool:
-    return statement.startswith("Import")
+NAMES = {ast.Name: "id", ast.arg: "arg", ast.ExceptHandler: "name", ast.FunctionDef: "name", ast.ClassDef: "name"}
+
+
+def without_names(statement: ast.stmt) -> tuple[str, list[str]]:
+    """Return the statement with its variables' and functions' names taken out, and these names in order."""
+    names = []
+    for node in ast.walk(statement):
+        field = NAMES.get(type(node))
+        if field and getattr(node, field):
+            names.append(getattr(node, field))
+            setattr(node, field, "")
+    return ast.dump(statement), names
+
+
+def is_import(statement: ast.stmt) -> bool:
+    return isinstance(statement, (ast.Import, ast.ImportFrom))
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_ships_what_the_modules_say(role):
+def test_ships_what_the_modules_say_with_other_names(role):
     modules = [essential(resources.runner_source(name)) for name in runner_source.ROLE_MODULES[role]]
-    expected = [statement for module in modules for statement in module]
+    sources = [statement for module in modules for statement in module]
     shipped = essential(runner_source.assemble(role))
-    assert [one for one in shipped if not is_import(one)] == [one for one in expected if not is_import(one)]
-    imports = [one for one in shipped if is_import(one)]
-    assert sorted(imports) == sorted({one for one in expected if is_import(one)})
-    assert shipped[: len(imports)] == imports
+    imports = [ast.dump(one) for one in shipped if is_import(one)]
+    assert sorted(imports) == sorted({ast.dump(one) for one in sources if is_import(one)})
+    assert [ast.dump(one) for one in shipped[: len(imports)]] == imports
+    defined = defined_names(sources)
+    pairs = set()
+    for mine, its in zip((one for one in sources if not is_import(one)), shipped[len(imports) :], strict=True):
+        (expected, names), (found, short_names) = without_names(mine), without_names(its)
+        assert found == expected
+        pairs |= set(zip(names, short_names, strict=True))
+    assert len(pairs) == len({name for name, _ in pairs}) == len({short for _, short in pairs})
+    assert not [pair for pair in pairs if pair[0] not in defined and pair[0] != pair[1]]
+
+
+def defined_names(statements: list[ast.stmt]) -> set[str]:
+    """Return every name that is bound in the statements."""
+    found = set()
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                found.add(node.id)
+            elif type(node) in NAMES and not isinstance(node, ast.Name):
+                found.add(getattr(node, NAMES[type(node)]))
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_steps_and_checks_keep_their_names(role):
+    last = resources.runner_source(role).partition("STEPS = (")[2].partition(")")[0]
+    steps = [line.strip(" ,") for line in last.splitlines() if line.strip()]
+    assert steps[0] == "preflight"
+    assert steps[-1] == "done"
+    names = {node.name for node in essential(runner_source.assemble(role)) if isinstance(node, ast.FunctionDef)}
+    assert {*steps, "fetch", "verify", "clock"} <= names
 
 
 @pytest.mark.parametrize("role", ROLES)
