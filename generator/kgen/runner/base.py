@@ -22,8 +22,8 @@ class Pending(OSError):
 class Run:
     """What the steps share.
 
-    ``root`` stands before every path, ``kubelet`` is the command that replaces systemd's; ``text`` is the payload as
-    fetched, ``body`` as verified, ``sha256`` names it; ``finished`` are the steps of earlier runs and this one.
+    ``root`` stands before every path, ``kubelet`` is the command that replaces systemd's; ``body`` is the
+    payload as fetched, then its verified body; ``sha256`` names it; ``finished`` are the steps that need not run again.
     """
 
     def __init__(self, root: str, kubelet: str) -> None:
@@ -31,7 +31,7 @@ class Run:
         self.root = root
         self.kubelet = kubelet
         self.start = time.time()
-        self.step = self.text = self.sha256 = ""
+        self.step = self.sha256 = ""
         self.body: Any = None
         self.finished: Any = []
         self.link: Any = None
@@ -50,7 +50,7 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
     os.makedirs(folder, exist_ok=True)
     # Not a static pod to the kubelet, and the next attempt takes the same name.
     temp = f"{folder}/.{name}"
-    with open(os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+    with open(temp, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(text)
         file.flush()
         os.fchmod(file.fileno(), mode)
@@ -63,7 +63,7 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
 
 def tell(run: Run, phase: str, error: str = "", hint: str = "", code: int = 0) -> None:
     """Write status.json."""
-    seconds = round(time.time() - run.start, 1)
+    seconds = round(time.time() - run.start)
     story = {"phase": phase, "step": run.step, "seconds": seconds, "error": error, "hint": hint, "exit_code": code}
     write(run.root + "/run/kgen/status.json", json.dumps(story))
 

@@ -50,13 +50,13 @@ def stage(run: Run, name: str) -> None:
     for path, mode, when, content in run.body["files"]:
         if when == name:
             text = expand(run, content)
-            if run.body["resolvConf"] and path.endswith("/kubelet/config.yaml") and os.path.exists(run.root + RESOLVED):
+            if run.body["resolvConf"] and path.endswith("/config.yaml") and os.path.exists(run.root + RESOLVED):
                 text += f"resolvConf: {RESOLVED}\n"
             write(run.root + path, text, mode)
 
 
 def files(run: Run) -> None:
     """Write what the kubelet finds when it starts."""
-    for path, mode in sorted(run.body["directories"].items()):
+    for path, mode in run.body["directories"].items():
         os.makedirs(run.root + path, mode, exist_ok=True)
     stage(run, "files")

@@ -53,7 +53,7 @@ def judge(run: Run, name: str, members: Any) -> None:
     if mine[0].get("clientURLs"):
         raise Stop(
             2,
-            f"etcd of {name} knows {run.body['name']} as started, but here is no data: it must not start",
+            f"etcd of {name} has seen {run.body['name']} start, here is no data: it must not start",
             f"on {name}: etcdctl member remove {mine[0]['id']:x}",
         )
 
@@ -80,7 +80,7 @@ def etcd_guard(run: Run) -> None:
         if missing:
             raise Pending(f"{', '.join(missing)}: {problem}")
 
-    wait(run, "the other masters", probe, float("inf"), "start these masters")
+    wait(run, "the other masters", probe, 9e9, "start them")
 
 
 def write_etcd(run: Run) -> None:

@@ -53,20 +53,15 @@ def go(run: Run, steps: Any) -> None:
     tell(run, "done")
 
 
-def usage(root: str) -> str:
-    """Return the command line in short."""
-    return "arguments: --root DIR --kubelet-command CMD --launch --status"
-
-
 def main(words: Any, steps: Any) -> Any:
-    """Do what the command line says; return the exit code, or a sentence that is printed (exit code 1)."""
+    """Do what the command line says and return the exit code; ``--status`` is what any other word than ours means."""
     options = {"--root": "", "--kubelet-command": ""}
     while words and words[0] in options:
         name, value, *words = words
         options[name] = value
     run = Run(*options.values())
     if words:
-        return {"--launch": launch, "--status": status}.get(words[0], usage)(run.root)
+        return launch(run.root) if words[0] == "--launch" else status(run.root)
     try:
         if not os.path.exists(run.root + DONE):
             go(run, steps)

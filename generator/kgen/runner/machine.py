@@ -12,9 +12,8 @@ CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 DONE = "/var/lib/kgen/done"
 # cloud-init's copies of the user-data, and of what it made of it. It takes an empty obj.pkl for none.
 COPIES = (
-    "/var/lib/cloud/instances/*/user-data.txt*",
-    "/var/lib/cloud/instances/*/cloud-config.txt",
-    "/var/lib/cloud/instances/*/obj.pkl",
+    "/var/lib/cloud/instances/*/*.txt*",
+    "/var/lib/cloud/instances/*/*.pkl",
     "/run/cloud-init/combined*",
     "/run/kgen/*.pem",
 )
@@ -37,8 +36,7 @@ def system(run: Run) -> None:
 
 def systemctl(run: Run, verb: str) -> None:
     """``start`` (at every boot, too) or ``restart`` the kubelet."""
-    words = {"start": "enable --now"}.get(verb, verb)
-    if os.system(f"{run.kubelet} {verb}" if run.kubelet else f"systemctl {words} kubelet"):
+    if os.system(f"{run.kubelet} {verb}" if run.kubelet else f"systemctl enable kubelet; systemctl {verb} kubelet"):
         raise Stop(1, f"cannot {verb} the kubelet", "see journalctl -u kubelet")
 
 

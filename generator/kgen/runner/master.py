@@ -17,7 +17,7 @@ from .publish import api, publish
 
 def healthy(run: Run, name: str, url: str) -> None:
     """Wait until a component answers at its health URL; its certificate may be its own."""
-    wait(run, f"{name} at {url}", lambda: get(connect(run, url, ""), "/" + url.split("/", 3)[3]))
+    wait(run, f"{name} at {url}", lambda: get(connect(run, url, ""), url))
 
 
 def etcd(run: Run) -> None:
@@ -58,10 +58,10 @@ def mark_node(run: Run) -> None:
 
     def probe() -> None:
         node = json.loads(get(api(run), path))
-        merged = {(taint["key"], taint["effect"]): taint for taint in node["spec"].get("taints", []) + taints}
+        there = node["spec"].get("taints", [])
         body: Any = {
             "metadata": {"labels": labels, "resourceVersion": node["metadata"]["resourceVersion"]},
-            "spec": {"taints": [*merged.values()]},
+            "spec": {"taints": there + [taint for taint in taints if taint not in there]},
         }
         expect(*ask(api(run), "PATCH", path, body, {"Content-Type": "application/merge-patch+json"}))
 

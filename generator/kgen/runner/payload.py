@@ -15,7 +15,7 @@ REBUILD = "render again and rebuild this machine"
 
 def fetch(run: Run) -> None:
     """Read the payload; where else it may come from will be decided here."""
-    run.text = read(run.root + PAYLOAD)
+    run.body = read(run.root + PAYLOAD)
 
 
 def digest(text: str) -> str:
@@ -26,14 +26,14 @@ def digest(text: str) -> str:
 def verify(run: Run) -> None:
     """Accept the payload only as a whole and with the runner it was made for; then load the state it is in."""
     try:
-        document = json.loads(run.text)
+        document = json.loads(run.body)
         run.body = document.pop("body")
         run.sha256 = digest(json.dumps(run.body, sort_keys=True, separators=(",", ":")))
         whole = document == {"format": 1, "sha256": run.sha256, "runner": digest(read(__file__))}
     except Exception:
         whole = False
     if not whole:
-        raise Stop(4, "the payload is damaged, not made for this runner, or of another format", REBUILD)
+        raise Stop(4, "payload damaged, of another format or for another runner", REBUILD)
     run.body.setdefault("name", socket.gethostname().lower())
     if os.path.exists(run.root + STATE):
         run.finished = json.loads(read(run.root + STATE)).get(run.sha256, [])

@@ -58,4 +58,4 @@ def preflight(run: Run) -> None:
             else:
                 errors.append(line)
     if errors:
-        raise Stop(2, "; ".join(errors), "repair, or list in ignorePreflightErrors")
+        raise Stop(2, "; ".join(errors), "repair, or set ignorePreflightErrors")

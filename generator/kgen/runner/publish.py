@@ -31,7 +31,7 @@ def create(run: Run, collection: str, body: Any) -> None:
             # The answer may quote it.
             said = ""
         if status < 500 and status not in (403, 404, 429):
-            raise Stop(1, f"the API server refuses {kind} {name}: HTTP {status} {said}", REBUILD)
+            raise Stop(1, f"{kind} {name} is refused: HTTP {status} {said}", REBUILD)
         expect(status, said)
 
     wait(run, f"{kind} {name}", probe)

@@ -12,7 +12,7 @@ from kgen.config.model import Role
 from kgen.render import runner_source
 
 ROLES = get_args(Role)
-SIZE_LIMITS = {"master": 6000, "node": 4800}
+SIZE_LIMITS = {"master": 5000, "node": 4100}
 
 
 class Essential(ast.NodeTransformer):
