@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -26,6 +27,7 @@ DONE = "var/lib/kgen/done"
 STATE = "var/lib/kgen/state.json"
 ETCD_DATA = "var/lib/etcd"
 LOGS = "var/log/pods"
+DRY_RUN = "/tmp/join"
 STATUS = "run/kgen/status.json"
 ADMIN = "etc/kubernetes/admin.conf"
 SUPER_ADMIN = "etc/kubernetes/super-admin.conf"
@@ -134,6 +136,23 @@ def deliver(user_data: Path, root: Path) -> None:
         write(root / entry["path"].lstrip("/"), entry["content"], int(entry.get("permissions", "0644"), 8))
 
 
+def power_cycle(machine: Machine) -> None:
+    """Cut the power and boot again; systemd starts the kubelet that the runner has enabled."""
+    machine.power_off()
+    machine.power_on()
+    machine.check([*shlex.split(kubelet_command(machine)), "start"])
+
+
+def reseal(machine: Machine, **values: Any) -> None:
+    """Change the body of the payload that lies on the machine, and its checksum with it."""
+    path = machine.root / "etc/kgen/payload.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["body"] |= values
+    body = json.dumps(document["body"], sort_keys=True, separators=(",", ":"))
+    document["sha256"] = hashlib.sha256(body.encode()).hexdigest()
+    path.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")), encoding="utf-8")
+
+
 def kubelet_command(machine: Machine) -> str:
     """Return what the runner puts ``start`` and ``restart`` after."""
     return shlex.join([sys.executable, str(KUBELET), "--root", str(machine.root)])
@@ -172,3 +191,16 @@ def api(machine: Machine, *words: str, conf: str = SUPER_ADMIN) -> Any:
     """Return parsed ``kubectl get … -o json``: an object, or the items of a list."""
     answer = json.loads(kubectl(machine, "get", *words, "-o", "json", conf=conf))
     return answer["items"] if answer["kind"] == "List" else answer
+
+
+def join_command(cluster: Deployment) -> list[str]:
+    """Return the words that ``kgen token join-command`` prints after ``kubeadm join``."""
+    words = shlex.split(kgen("token", "join-command", cluster.cluster_file))
+    assert words[:2] == ["kubeadm", "join"]
+    return words[2:]
+
+
+def dry_run_join(machine: Machine, *words: str) -> str:
+    """Run ``kubeadm join`` without doing anything; its preflight checks are about a machine this is not."""
+    command = ["kubeadm", "join", "--dry-run", "--ignore-preflight-errors=all", *words]
+    return machine.check(command, chroot=True, env={"KUBEADM_JOIN_DRYRUN_DIR": DRY_RUN})

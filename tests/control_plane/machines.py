@@ -71,10 +71,13 @@ class Running:
 
     def kill(self) -> str:
         """SIGKILL it and return what it had printed."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        output, _ = self._process.communicate()
-        return output or ""
+        if self.alive():
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.stdout is None or self._process.stdout.closed:
+            self._process.wait()
+            return ""
+        return self._process.communicate()[0]
 
 
 class _Namespaces:
@@ -136,8 +139,7 @@ class Machine:
             self._namespaces.end()
             self._namespaces = None
         for running in self._running:
-            if running.alive():
-                running.kill()
+            running.kill()
         self._running.clear()
 
     def start(
@@ -153,7 +155,7 @@ class Machine:
         inside = ["chroot", str(self.root)] if chroot else []
         entered = self._namespaces.enter("mount", "uts", "net", "pid")
         running = Running([*entered, *inside, *map(str, command)], stdout, env)
-        self._running = [*(each for each in self._running if each.alive()), running]
+        self._running.append(running)
         return running
 
     def run(

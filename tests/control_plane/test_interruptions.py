@@ -21,7 +21,7 @@ INTERRUPTED = Path(__file__).with_name("interrupted.py")
 def survivor(
     started_plan: Running, m1: Machine, tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]
 ) -> Iterator[Deployment]:
-    """A cluster like ``one`` whose master's runner was killed all the way."""
+    """A cluster like ``one`` whose runners were killed all the way; once, the master lost power too."""
     with Bench() as bench:
         source = Path(__file__).with_name("one.yaml")
         cluster = Deployment.render(source, tmp_path_factory.mktemp("survivor"), bench, machines)
@@ -36,9 +36,15 @@ def survivor(
         assert done(machine) == steps[: steps.index("publish")]
         for count in range(1, len(cluster.published()) + 1):
             assert killed(machine, "before-post" if count % 2 else "after-post", count)
+            if count == len(cluster.published()) // 2:
+                deployment.power_cycle(machine)
         while killed(machine, "before-state", 1):
             killed(machine, "after-state", 1)
         assert done(machine) == steps[:-1], "the last one leaves its mark before it is recorded"
+        node = cluster.machine("w1", "10.71.0.21")
+        assert killed(node, "before-file", 3)
+        while killed(node, "before-state", 1):
+            killed(node, "after-state", 1)
         yield cluster
 
 
@@ -57,9 +63,9 @@ def killed(machine: Machine, event: str, count: int) -> bool:
     return status != 0
 
 
-def test_the_tree_is_the_review_tree(survivor: Deployment) -> None:
-    machine = survivor.machines["m1"]
-    assert tree.differences(survivor.review("m1"), machine.root) == []
+@pytest.mark.parametrize("name", ["m1", "w1"])
+def test_the_tree_is_the_review_tree(survivor: Deployment, name: str) -> None:
+    assert tree.differences(survivor.review(name), survivor.machines[name].root) == []
 
 
 def test_no_temporary_file_is_left(survivor: Deployment) -> None:

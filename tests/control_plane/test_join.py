@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.control_plane.deployment import Deployment, kgen, write
+from tests.control_plane.deployment import DRY_RUN, Deployment, dry_run_join, join_command, write
 from tests.control_plane.machines import Machine
 from tests.oracle import compare
 
@@ -23,7 +22,6 @@ FILES = {
     "instance-config.yaml": "var/lib/kubelet/instance-config.yaml",
     "kubeadm-flags.env": "var/lib/kubelet/kubeadm-flags.env",
 }
-DRY_RUN = "/tmp/join"
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +30,8 @@ def w2(one: Deployment) -> Machine:
     return one.machine("w2", "10.71.0.22")
 
 
-def dry_run(machine: Machine, *words: str) -> str:
-    """Run ``kubeadm join`` without doing anything; its preflight checks are about a machine this is not."""
-    command = ["kubeadm", "join", "--dry-run", "--ignore-preflight-errors=all", *words]
-    return machine.check(command, chroot=True, env={"KUBEADM_JOIN_DRYRUN_DIR": DRY_RUN})
-
-
-def join_command(one: Deployment) -> list[str]:
-    """Return the words that ``kgen token join-command`` prints after ``kubeadm join``."""
-    words = shlex.split(kgen("token", "join-command", one.cluster_file))
-    assert words[:2] == ["kubeadm", "join"]
-    return words[2:]
-
-
 def test_the_printed_join_command_works(one: Deployment, w2: Machine) -> None:
-    assert "This node has joined the cluster" in dry_run(w2, *join_command(one))
+    assert "This node has joined the cluster" in dry_run_join(w2, *join_command(one))
 
 
 def test_kubeadm_would_write_the_files_that_kgen_rendered(one: Deployment, w2: Machine) -> None:
@@ -63,7 +48,7 @@ def test_kubeadm_would_write_the_files_that_kgen_rendered(one: Deployment, w2: M
         "nodeRegistration": registration,
     }
     write(w2.root / "etc/join.yaml", yaml.safe_dump(document), 0o600)
-    dry_run(w2, "--config", "/etc/join.yaml")
+    dry_run_join(w2, "--config", "/etc/join.yaml")
     written = w2.root / DRY_RUN.lstrip("/")
     assert sorted(path.name for path in written.iterdir()) == sorted(FILES)
     ours = {path: one.review("w2") / path for path in FILES.values()}

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import re
-import sys
 from typing import Any
 
 import pytest
@@ -15,22 +14,11 @@ import yaml
 from cryptography import x509
 
 from tests.control_plane import deployment, objects, tree
-from tests.control_plane.deployment import Deployment, api, kubectl
+from tests.control_plane.deployment import Deployment, api
+from tests.control_plane.http_get import http_status
 from tests.control_plane.machines import Machine, until
 
 NODE_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
-GET = """
-import ssl, sys, urllib.error, urllib.request
-try:
-    print(urllib.request.urlopen(sys.argv[1], context=ssl._create_unverified_context()).status)
-except urllib.error.HTTPError as error:
-    print(error.code)
-"""
-
-
-def http_status(machine: Machine, url: str) -> str:
-    """Return the status of a GET without credentials, made on the machine."""
-    return machine.check([sys.executable, "-c", GET, url]).strip()
 
 
 def test_the_runner_reports_done(m1: Machine, w1: Machine) -> None:
@@ -95,93 +83,11 @@ def test_nodes_have_their_labels_taints_and_addresses(m1: Machine) -> None:
     assert addresses == ["10.71.0.21"]
 
 
-ALLOWED = [
-    ("admin.conf", "delete nodes"),
-    ("super-admin.conf", "* *"),
-    ("controller-manager.conf", "list secrets -A"),
-    ("controller-manager.conf", "create serviceaccounts --subresource=token -n kube-system"),
-    ("scheduler.conf", "create pods --subresource=binding -A"),
-    ("kubelet.conf", "get configmap/kubelet-config -n kube-system"),
-    ("kubelet.conf", "update nodes/m1 --subresource=status"),
-]
-DENIED = [
-    ("controller-manager.conf", "create clusterrolebindings"),
-    ("controller-manager.conf", "escalate clusterroles"),
-    ("scheduler.conf", "get secrets -A"),
-    ("scheduler.conf", "delete nodes"),
-    ("kubelet.conf", "list secrets -A"),
-    ("kubelet.conf", "create clusterrolebindings"),
-    ("kubelet.conf", "create pods --subresource=exec -A"),
-]
-
-
-@pytest.mark.parametrize(("conf", "words"), ALLOWED)
-def test_a_kubeconfig_may(m1: Machine, conf: str, words: str) -> None:
-    status, output = _can_i(m1, conf, words)
-    assert (status, output.strip().splitlines()[-1]) == (0, "yes")
-
-
-@pytest.mark.parametrize(("conf", "words"), DENIED)
-def test_a_kubeconfig_may_not(m1: Machine, conf: str, words: str) -> None:
-    status, output = _can_i(m1, conf, words)
-    assert status == 1
-    assert output.strip().splitlines()[-1].startswith("no")
-
-
-def _can_i(machine: Machine, conf: str, words: str) -> tuple[int, str]:
-    command = ["kubectl", "--kubeconfig", f"/etc/kubernetes/{conf}", "auth", "can-i", *words.split()]
-    return machine.run(command, chroot=True)
-
-
-@pytest.mark.parametrize(
-    ("conf", "user", "groups"),
-    [
-        ("admin.conf", "kubernetes-admin", {"kubeadm:cluster-admins"}),
-        ("super-admin.conf", "kubernetes-super-admin", {"system:masters"}),
-        ("controller-manager.conf", "system:kube-controller-manager", set()),
-        ("scheduler.conf", "system:kube-scheduler", set()),
-        ("kubelet.conf", "system:node:m1", {"system:nodes"}),
-    ],
-)
-def test_a_kubeconfig_says_who_it_is(m1: Machine, conf: str, user: str, groups: set[str]) -> None:
-    words = ["auth", "whoami", "-o", "json"]
-    who = json.loads(kubectl(m1, *words, conf=f"etc/kubernetes/{conf}"))["status"]["userInfo"]
-    assert who["username"] == user
-    assert set(who["groups"]) == groups | {"system:authenticated"}
-
-
-def test_a_nodes_kubeconfig_cannot_touch_another_node_or_its_own_role(m1: Machine) -> None:
-    conf = "/etc/kubernetes/kubelet.conf"
-    for words in ("label node w1 a=b", "label node m1 node-role.kubernetes.io/extra=", "taint node m1 a=b:NoSchedule"):
-        status, output = m1.run(["kubectl", "--kubeconfig", conf, *words.split()], chroot=True)
-        assert (status, "Forbidden" in output or "forbidden" in output) == (1, True), (words, output)
-
-
-def test_anonymous_reads_cluster_info_and_nothing_else(m1: Machine) -> None:
-    kube_system = "api/v1/namespaces/kube-system"
-    for path, expected in {
-        "api/v1/namespaces/kube-public/configmaps/cluster-info": "200",
-        f"{kube_system}/configmaps/kubeadm-config": "403",
-        f"{kube_system}/secrets": "403",
-        "api/v1/nodes": "403",
-    }.items():
-        assert http_status(m1, f"https://10.71.0.11:6443/{path}") == expected, path
-
-
-def test_the_kubeconfigs_of_the_outputs_work_from_outside(one: Deployment, w1: Machine) -> None:
-    for conf in ("admin.conf", "super-admin.conf"):
-        w1.check(["kubectl", "--kubeconfig", one.outputs / conf, "get", "nodes"])
-
-
-def test_etcd_answers_its_own_certificates_only(m1: Machine) -> None:
-    pki = "/etc/kubernetes/pki"
-    command = ["etcdctl", "--endpoints", "https://10.71.0.11:2379", "--cacert", f"{pki}/etcd/ca.crt"]
-    for pair in (f"{pki}/etcd/healthcheck-client", f"{pki}/apiserver-etcd-client"):
-        m1.check([*command, "--cert", f"{pair}.crt", "--key", f"{pair}.key", "endpoint", "health"], chroot=True)
-    other = f"{pki}/apiserver-kubelet-client"
-    for credentials in ([], ["--cert", f"{other}.crt", "--key", f"{other}.key"]):
-        status, _ = m1.run([*command, *credentials, "--command-timeout", "2s", "endpoint", "health"], chroot=True)
-        assert status != 0
+def test_the_review_objects_can_be_applied(one: Deployment, m1: Machine) -> None:
+    conf = m1.root / deployment.ADMIN
+    words = ["apply", "--dry-run=server", "-f", one.outputs / "api"]
+    output = m1.check(["kubectl", "--kubeconfig", conf, *words])
+    assert output.count("(server dry run)") == len(one.published())
 
 
 def test_kubeadm_reads_the_certificates(m1: Machine) -> None:

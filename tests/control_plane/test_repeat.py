@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Callable
 
@@ -19,11 +18,8 @@ PUBLISHED_LAST = ("configmap", "kgen", "-n", "kube-system")
 
 def boot_again(one: Deployment) -> None:
     """The machine loses power and boots; cloud-init delivers again."""
-    machine = one.machines["m1"]
-    machine.power_off()
-    machine.power_on()
-    deployment.deliver(one.user_data("m1"), machine.root)
-    machine.check([*shlex.split(deployment.kubelet_command(machine)), "start"])
+    deployment.power_cycle(one.machines["m1"])
+    deployment.deliver(one.user_data("m1"), one.machines["m1"].root)
 
 
 def rebuild(one: Deployment) -> None:
@@ -70,6 +66,16 @@ def test_another_run_changes_nothing(one: Deployment, m1: Machine, again: Callab
     assert after == before
     assert set(objects.everything(m1)) == everything
     assert tree.differences(one.review("m1"), m1.root) == []
+
+
+def test_a_node_that_boots_again_stays_what_it_is(one: Deployment, m1: Machine, w1: Machine) -> None:
+    before = api(m1, "node", "w1")["metadata"]["uid"]
+    deployment.power_cycle(w1)
+    deployment.deliver(one.user_data("w1"), w1.root)
+    one.first_boot(w1)
+    assert not (w1.root / "etc/kgen/payload.json").exists()
+    assert tree.differences(one.review("w1"), w1.root) == []
+    assert api(m1, "node", "w1")["metadata"]["uid"] == before
 
 
 def test_what_was_changed_meanwhile_stays_changed(one: Deployment, m1: Machine) -> None:
