@@ -51,4 +51,4 @@ def clock(run: Run) -> None:
             if time.time() < start:
                 raise Pending(f"the clock is behind, {name} is valid from {time.ctime(start)}")
 
-    wait(run, "the time", probe, 240, "check the time servers")
+    wait(run, "the time", probe, 240, "check NTP")
