@@ -15,7 +15,6 @@ KUBELET_DIR = PurePosixPath("/var/lib/kubelet")
 KUBELET_CONFIG = KUBELET_DIR / "config.yaml"
 KUBELET_FLAGS_ENV = KUBELET_DIR / "kubeadm-flags.env"
 KUBELET_INSTANCE_CONFIG = KUBELET_DIR / "instance-config.yaml"
-KUBELET_CONF = KUBERNETES_DIR / "kubelet.conf"
 BOOTSTRAP_KUBELET_CONF = KUBERNETES_DIR / "bootstrap-kubelet.conf"
 ETCD_DATA_DIR = PurePosixPath("/var/lib/etcd")
 
