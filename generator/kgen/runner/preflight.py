@@ -16,7 +16,7 @@ def listen(host: str, port: int) -> Any:
 def privileged(run: Run) -> Any:
     """Only root can do what follows."""
     if os.geteuid():
-        yield "IsPrivilegedUser", "not run as root"
+        yield "IsPrivilegedUser", "not root"
 
 
 def nothing_there(run: Run) -> Any:
