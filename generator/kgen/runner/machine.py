@@ -50,7 +50,7 @@ def certificate(run: Run) -> None:
 
     def probe() -> None:
         if not os.path.lexists(run.root + CURRENT):
-            raise Pending("see kubectl get csr")
+            raise Pending("kubectl get csr")
 
     wait(run, "the kubelet's certificate", probe, 300)
 
