@@ -49,6 +49,8 @@ def one(tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]) -> It
         booting = [cluster.machine("m1", "10.71.0.11"), cluster.machine("w1", "10.71.0.21")]
         for machine, running in [(machine, deployment.start_first_boot(machine)) for machine in booting]:
             deployment.finished(running, machine)
+            status = deployment.status(machine)
+            assert (status["phase"], status["exit_code"], status["error"]) == ("done", 0, "")
         yield cluster
 
 
