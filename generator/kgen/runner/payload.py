@@ -33,7 +33,7 @@ def verify(run: Run) -> None:
     except Exception:
         whole = False
     if not whole:
-        raise Stop(4, "payload damaged, of another format or for another runner", REBUILD)
+        raise Stop(4, "payload damaged, of another format or runner", REBUILD)
     run.body.setdefault("name", socket.gethostname().lower())
     if os.path.exists(run.root + STATE):
         run.finished = json.loads(read(run.root + STATE)).get(run.sha256, [])
