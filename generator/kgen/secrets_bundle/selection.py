@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from kgen.config.model import Cluster
@@ -33,6 +32,8 @@ def leaves(cluster: Cluster, names: Iterable[str] = ()) -> frozenset[str]:
         if name in authorities and name not in groups:
             raise InputError(f"{name!r} is a CA: its key is the cluster's identity and is not renewed")
         if name not in groups:
+            import difflib  # slow to load, and only needed to help
+
             near = difflib.get_close_matches(name, groups, n=1)
             raise InputError(f"there is no certificate {name!r}", f"did you mean {near[0]!r}?" if near else "")
         chosen |= groups[name]
