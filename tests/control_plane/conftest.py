@@ -35,13 +35,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def machines(pytestconfig: pytest.Config) -> list[Machine]:
     """Every machine that was switched on so far."""
     return pytestconfig.stash.setdefault(MACHINES, [])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one(tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]) -> Iterator[Deployment]:
     """One master and one node, switched on at the same moment; both runners are done."""
     with Bench() as bench:
@@ -54,32 +54,32 @@ def one(tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]) -> It
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started_plan(m1: Machine) -> Running:
     """``kubeadm upgrade plan`` for a while: it waits a minute for a Job, which no kubelet here runs."""
     command = ["kubeadm", "upgrade", "plan", NEXT_PATCH, "--kubeconfig", f"/{deployment.ADMIN}"]
     return m1.start([*command, "--ignore-preflight-errors=CreateJob"], chroot=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upgrade_plan(started_plan: Running) -> tuple[int, str]:
     """Exit status and output of ``kubeadm upgrade plan``."""
     return started_plan.wait(120)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def m1(one: Deployment) -> Machine:
     """The master of ``one``."""
     return one.machines["m1"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def w1(one: Deployment) -> Machine:
     """The node of ``one``."""
     return one.machines["w1"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def three(tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]) -> Iterator[Deployment]:
     """Three masters whose runners ran at the same time, without a load balancer; then it appears, and a node."""
     with Bench() as bench:
