@@ -150,11 +150,15 @@ class Machine:
         stdout: int | None = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
     ) -> Running:
-        """Start a program on the machine; ``chroot`` makes the machine's root directory its ``/``."""
+        """Start a program on the machine; ``chroot`` makes the machine's root directory its ``/``.
+
+        Either way the machine's own ``programs`` come first: the host may have another kubectl, or none.
+        """
         assert self._namespaces is not None, f"{self.name} is off"
         inside = ["chroot", str(self.root)] if chroot else []
         entered = self._namespaces.enter("mount", "uts", "net", "pid")
-        running = Running([*entered, *inside, *map(str, command)], stdout, env)
+        path = PATH if chroot else f"{self.root}/usr/local/bin:{PATH}"
+        running = Running([*entered, *inside, *map(str, command)], stdout, {"PATH": path, **(env or {})})
         self._running.append(running)
         return running
 
