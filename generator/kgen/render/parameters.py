@@ -7,7 +7,7 @@ from typing import Any
 
 from kgen import names
 from kgen.config.model import Cluster, Machine, Taint
-from kgen.render import files, manifests
+from kgen.render import files, flags, manifests
 
 
 def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
 
 
 def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
-    others = {other.name: _peer_url(other) for other in cluster.masters if other.name != machine.name}
+    others = {other.name: flags.etcd_peer_url(other) for other in cluster.masters if other.name != machine.name}
     return {
         "server": machine.local_api_endpoint,
         "ports": [
@@ -42,7 +42,7 @@ def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
         ],
         "etcd": {
             "dataDir": str(cluster.etcd.data_dir),
-            "peerURL": _peer_url(machine),
+            "peerURL": flags.etcd_peer_url(machine),
             "healthURL": manifests.etcd_health_url(cluster, machine),
             "others": others,
         },
@@ -56,10 +56,6 @@ def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
 
 def _node(cluster: Cluster) -> dict[str, Any]:
     return {"server": cluster.server, "ports": [names.KUBELET_PORT], "node": {"labels": {}, "taints": []}}
-
-
-def _peer_url(machine: Machine) -> str:
-    return f"https://{machine.host}:{names.ETCD_PEER_PORT}"
 
 
 def _taint(taint: Taint) -> dict[str, str]:
