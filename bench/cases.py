@@ -97,7 +97,7 @@ def user_data(_runs: int) -> list[Row]:
         ("workers", "pool", NODE_BYTES - NODE_ROOM, f"{NODE_BYTES:,} with the finished runner"),
     )
     rows = []
-    with scratch(cluster_file(3, 1, pool=True)) as directory:
+    with scratch(cluster_file(3, 1, pool=True, provider="ec2")) as directory:
         render(directory)
         for name, kind, budget, note in kinds:
             total, parts = sizes.document(directory / f"outputs/bench/user-data/{name}.yaml.gz")

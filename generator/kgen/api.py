@@ -8,25 +8,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kgen import __version__
 from kgen.config.load import Loaded, load
 from kgen.errors import InputError, Problem
 from kgen.lock import FileRecord, Section
 from kgen.pipeline import DocumentInfo, Pipeline
-from kgen.secrets_bundle import blobs, inventory, selection, store
+from kgen.render import bridge
+from kgen.secrets_bundle import blobs, inventory, membership, pod_ranges, selection, store
 from kgen.secrets_bundle.exposure import exposure
 from kgen.secrets_bundle.inventory import CertificateInfo
 from kgen.secrets_bundle.model import Bundle
 from kgen.secrets_bundle.populate import Populated, populate
 from kgen.swap import Change
 from kgen.writer import Comparison, Output
+
+if TYPE_CHECKING:
+    from kgen.cluster.bootstrap_token import Renewed
+    from kgen.cluster.credential import Credential
+    from kgen.cluster.servers import Server
+    from kgen.cluster.status import Status
+    from kgen.cluster.wait import Goal, Snapshot
+    from kgen.config.model import BootstrapToken, Cluster
 
 SECTION = "render"
 DEFAULT_OUTPUT = Path("outputs")
@@ -137,26 +146,15 @@ def _missing_bundle(path: Path, hint: str, addition: str = "") -> InputError:
 
 def _stage(target: Comparison, pipeline: Pipeline, review: bool, on_progress: Progress) -> tuple[DocumentInfo, ...]:
     """Stream everything into ``target``, one machine at a time; return what the documents are."""
-    recorded = target.lock.section(SECTION).facts
-    known = recorded.get("machines", {}) if recorded.get("provider") == pipeline.cluster.provider else {}
     total = len(pipeline.cluster.documents)
     documents: list[DocumentInfo] = []
-    changed: set[str] = set()
-    for item in pipeline.artifacts(review_all=review):
+    for item in pipeline.artifacts(review_all=review, kept=target.kept):
         if isinstance(item, DocumentInfo):
-            on_disk = known.get(item.machine) if str(item.path) not in changed else None
-            documents.append(_as_on_disk(item, on_disk))
+            documents.append(item)
             on_progress("documents", len(documents), total)
-        elif target.stage(item) is not None:
-            changed.add(str(item.path))
+        else:
+            target.stage(item)
     return tuple(documents)
-
-
-def _as_on_disk(document: DocumentInfo, recorded: Mapping[str, Any] | None) -> DocumentInfo:
-    """Return ``document`` with the size of the file that stays on disk: another zlib may have compressed it."""
-    if recorded is None or recorded.get("sha256") != document.sha256:
-        return document
-    return replace(document, counted_bytes=recorded.get("bytes", document.counted_bytes))
 
 
 def _facts(loaded: Loaded, bundle: Bundle, documents: Iterable[DocumentInfo]) -> dict[str, Any]:
@@ -219,6 +217,93 @@ def renew(cluster_file: Path, names: Iterable[str] = (), *, now: datetime | None
     return populated
 
 
+def wait(
+    cluster_file: Path,
+    *,
+    goal: Goal = "ready",
+    timeout: timedelta = timedelta(minutes=15),
+    only: Collection[str] = (),
+    server: str = "",
+    on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None,
+) -> Snapshot:
+    """Wait until the listed machines, or those of ``only``, are Ready or registered; return what was seen last.
+
+    ``server`` is asked instead of the cluster's endpoint and its masters' addresses.
+
+    Raises:
+        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is at fault.
+        KgenError: the time is up.
+    """
+    from kgen.cluster import wait as waiting
+
+    view = _outside(cluster_file, server)
+    return waiting.wait(
+        view.cluster, view.credential, view.servers, goal=goal, timeout=timeout, only=only, on_snapshot=on_snapshot
+    )
+
+
+def status(cluster_file: Path, *, server: str = "") -> Status:
+    """Return what the running cluster is, and where it differs from the cluster file.
+
+    Raises:
+        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is at fault.
+        KgenError: the cluster cannot be reached, or refuses.
+    """
+    from kgen.cluster import status as looking
+    from kgen.cluster.connection import connect
+
+    view = _outside(cluster_file, server)
+    found = connect(view.servers, view.credential)
+    return looking.status(view.cluster, view.bundle, found.connection, found.obstacle, datetime.now(UTC))
+
+
+def renew_token(cluster_file: Path, *, ttl: timedelta | None = None, server: str = "") -> Renewed:
+    """Publish the bundle's first bootstrap token, which all documents carry, again; ``ttl`` as in the cluster file.
+
+    Raises:
+        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is at fault.
+        KgenError: the cluster cannot be reached, or refuses.
+    """
+    from kgen.cluster import bootstrap_token
+    from kgen.cluster.connection import connect
+
+    view = _outside(cluster_file, server)
+    settings, token = _first_token(view.cluster, view.bundle)
+    connection = connect(view.servers, view.credential).connection
+    wanted = settings.ttl if ttl is None else ttl
+    patience = bootstrap_token.SIGNER_SECONDS
+    return bootstrap_token.renew(connection, settings, token, datetime.now(UTC), wanted, patience)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What it takes to look at the running cluster: what it shall be, a credential, and where to ask."""
+
+    cluster: Cluster
+    bundle: Bundle
+    credential: Credential
+    servers: tuple[Server, ...]
+
+
+def _outside(cluster_file: Path, server: str) -> _Outside:
+    from kgen.cluster.credential import credential
+    from kgen.cluster.servers import candidates
+
+    cluster = load(cluster_file).cluster
+    path = store.path_for(cluster_file)
+    bundle = store.read(path)
+    if bundle is None:
+        raise _missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+    membership.refuse_other_masters(bundle, cluster)
+    return _Outside(cluster, bundle, credential(bundle, datetime.now(UTC)), candidates(cluster, server))
+
+
+def _first_token(cluster: Cluster, bundle: Bundle) -> tuple[BootstrapToken, str]:
+    if not bundle.tokens or not cluster.bootstrap_tokens:
+        raise InputError("the cluster has no bootstrap token", "add one to bootstrapTokens and render")
+    return cluster.bootstrap_tokens[0], bundle.tokens[0]
+
+
 def join_command(cluster_file: Path) -> str:
     """Return the stock ``kubeadm join`` line of a node, with the first bootstrap token.
 
@@ -230,7 +315,55 @@ def join_command(cluster_file: Path) -> str:
     bundle = store.read(path)
     if bundle is None:
         raise _missing_bundle(path, f"`kgen render {cluster_file}` creates it")
-    if not bundle.tokens:
-        raise InputError("the cluster has no bootstrap token", "add one to bootstrapTokens and render")
+    _, token = _first_token(cluster, bundle)
     pin = inventory.ca_cert_hash(bundle)
-    return f"kubeadm join {cluster.endpoint} --token {bundle.tokens[0]} --discovery-token-ca-cert-hash {pin}"
+    return f"kubeadm join {cluster.endpoint} --token {token} --discovery-token-ca-cert-hash {pin}"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRoutes:
+    """What a running machine needs to know of the others' pods.
+
+    ``routes`` pairs each other machine's range with its address, ``gone`` are the ranges of machines that were removed
+    from the cluster file. ``commands`` is a shell script, for root on the machine.
+    """
+
+    name: str
+    address: str
+    pod_cidr: str
+    routes: tuple[tuple[str, str], ...]
+    gone: tuple[str, ...]
+    commands: str
+
+
+def routes(cluster_file: Path) -> tuple[MachineRoutes, ...]:
+    """Return the routes of every machine of a cluster with ``networking.plugin: bridge``, in file order.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is at fault or has another plugin; there is no bundle, or it does
+            not have the ranges of this cluster file.
+    """
+    loaded = load(cluster_file).cluster
+    if loaded.networking.plugin != "bridge":
+        hint = "the network plugin of this cluster makes its own"
+        raise InputError(f"{cluster_file} does not have networking.plugin: bridge, so there are no routes", hint)
+    path = store.path_for(cluster_file)
+    bundle = store.read(path)
+    if bundle is None:
+        raise _missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+    if pod_ranges.assign(loaded, bundle.pod_ranges, str(path)) != dict(bundle.pod_ranges):
+        raise InputError(f"{path} does not have the ranges of {cluster_file} yet", f"`kgen render {cluster_file}`")
+    cluster = pod_ranges.with_ranges(loaded, bundle.pod_ranges)
+    present = {machine.name for machine in cluster.machines}
+    gone = tuple(network for name, network in bundle.pod_ranges.items() if name not in present)
+    return tuple(
+        MachineRoutes(
+            name=machine.name,
+            address=str(machine.address),
+            pod_cidr=str(machine.pod_cidr),
+            routes=tuple(bridge.routes(cluster, machine)),
+            gone=gone,
+            commands=bridge.update(cluster, machine, gone),
+        )
+        for machine in cluster.machines
+    )

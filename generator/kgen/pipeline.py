@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -14,11 +14,16 @@ from kgen.config.model import Cluster, Machine, Role
 from kgen.payload import ApiObject, Payload, expand
 from kgen.providers import PROVIDERS
 from kgen.render import cloudinit, engine, files, kubeconfig, objects, parameters, payload_json, runner_source, size
-from kgen.secrets_bundle import blobs
+from kgen.secrets_bundle import blobs, pod_ranges
 from kgen.secrets_bundle.model import Bundle
 
+_LONGEST_STEM = 240  # of a file's name, as file systems allow 255 bytes
 REVIEW_ALL_UP_TO = 100
 """Above this many plain nodes, only the first of each group gets readable and review files, unless asked for."""
+
+
+Kept = Callable[[PurePosixPath, bytes], bytes | None]
+"""Returns the gzip of a document's text that an earlier render left at a path, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Pipeline:
 
     def __init__(self, cluster: Cluster, bundle: Bundle) -> None:
         """Compute what is shared: the API objects, the nodes' texts, the heads of the documents."""
+        cluster = pod_ranges.with_ranges(cluster, bundle.pod_ranges)
         self.cluster = cluster
         self.bundle = bundle
         self.provider = PROVIDERS.get(cluster.provider)
@@ -55,7 +61,7 @@ class Pipeline:
         self._heads: dict[Role, cloudinit.Head] = {}
         self._runner_sha256: dict[Role, str] = {}
         for role in sorted({machine.role for machine in cluster.documents}):
-            runner = runner_source.assemble(role)
+            runner = runner_source.assemble(role, runner_source.optional_modules(cluster, role))
             embedded = runner if cluster.runner == "embedded" else None
             self._runner_sha256[role] = hashlib.sha256(runner.encode()).hexdigest()
             self._heads[role] = cloudinit.head(cluster, embedded, _users(cluster, bundle))
@@ -74,14 +80,25 @@ class Pipeline:
             parameters=parameters.parameters(self.cluster, machine, blobs.validity(self.bundle, machine)),
         )
 
-    def document(self, payload: Payload, machine: Machine) -> cloudinit.Document:
-        """Return the user-data document that carries ``payload``."""
+    def document(self, payload: Payload, machine: Machine, kept: Kept = lambda path, text: None) -> cloudinit.Document:
+        """Return the user-data document that carries ``payload``; its gzip is the one of ``kept`` unless too large."""
         text = payload_json.encode(payload, self._runner_sha256[machine.role])
         tail = cloudinit.tail(self.cluster, machine, text, is_text=not size.takes_gzip(self.provider))
-        return self._heads[machine.role].document(tail, payload_json.key_material(payload))
+        head = self._heads[machine.role]
+        content = head.text + tail.encode()
+        if gzip := kept(_user_data_path(machine, ".yaml.gz"), content):
+            document = cloudinit.Document(content, gzip)
+            if size.fits(document, self.provider):
+                return document
+        document = head.document(tail, payload_json.key_material(payload))
+        if machine.role == "master" and size.is_tight(document, self.provider):
+            return cloudinit.packed(document)
+        return document
 
-    def artifacts(self, *, review_all: bool) -> Iterator[Artifact | DocumentInfo]:
+    def artifacts(self, *, review_all: bool, kept: Kept = lambda path, text: None) -> Iterator[Artifact | DocumentInfo]:
         """Yield every file of the output, one machine at a time; a DocumentInfo follows the files of its document.
+
+        What ``kept`` returns is used again.
 
         Raises:
             DocumentTooLargeError: after the last file, when documents are over the provider's limit.
@@ -91,7 +108,7 @@ class Pipeline:
         reviewed = self._reviewed(review_all=review_all)
         for machine in self.cluster.documents:
             payload = self.payload(machine)
-            document = self.document(payload, machine)
+            document = self.document(payload, machine, kept)
             info = self._info(machine, document)
             if info.limit_bytes is not None and info.counted_bytes > info.limit_bytes:
                 runner = self._heads[machine.role].text
@@ -111,8 +128,11 @@ class Pipeline:
         for name in ("admin", "super-admin"):
             content = kubeconfig.client(self.cluster, name, first)
             yield Artifact(PurePosixPath(f"{name}.conf"), expand(content, keys).encode())
+        digits = len(str(len(self.objects)))
         for number, entry in enumerate(self.objects, start=1):
-            yield Artifact(_api_path(number, entry), engine.to_yaml(entry.complete(keys)).encode())
+            yield Artifact(
+                _api_path(f"{number:0{max(digits, 2)}}", entry), engine.to_yaml(entry.complete(keys)).encode()
+            )
 
     def _reviewed(self, *, review_all: bool) -> frozenset[str]:
         nodes = [machine for machine in self.cluster.machines if machine.role == "node"]
@@ -145,10 +165,10 @@ def _user_data_path(machine: Machine, suffix: str) -> PurePosixPath:
     return PurePosixPath("user-data", machine.name + suffix)
 
 
-def _api_path(number: int, entry: ApiObject) -> PurePosixPath:
+def _api_path(number: str, entry: ApiObject) -> PurePosixPath:
     """Return ``api/NN-<kind>[-<namespace>]-<name>.yaml``; a colon, which some file systems refuse, becomes a dash."""
-    words = [f"{number:02}", entry.kind.lower(), entry.namespace, entry.name.replace(":", "-")]
-    return PurePosixPath("api", "-".join(word for word in words if word) + ".yaml")
+    words = [number, entry.kind.lower(), entry.namespace, entry.name.replace(":", "-")]
+    return PurePosixPath("api", "-".join(word for word in words if word)[:_LONGEST_STEM] + ".yaml")
 
 
 def _document_files(machine: Machine, document: cloudinit.Document, *, readable: bool) -> Iterator[Artifact]:

@@ -14,6 +14,7 @@ from tests.components import cloudinit
 
 from kgen import names
 from kgen.render import runner_source
+from kgen.runner import points
 
 pytestmark = pytest.mark.real
 
@@ -82,6 +83,7 @@ def test_cloud_init_unpacks_the_document_byte_for_byte(machine, user_data, name,
     assert runner == runner_source.assemble(role)
     payload = json.loads(_on(machine, names.PAYLOAD_PATH).read_text(encoding="utf-8"))
     assert payload["runner"] == hashlib.sha256(runner.encode()).hexdigest()
+    points.points(payload["body"])
     canonical = json.dumps(payload["body"], sort_keys=True, separators=(",", ":")).encode()
     assert payload["sha256"] == hashlib.sha256(canonical).hexdigest()
     assert payload["body"]["role"] == role

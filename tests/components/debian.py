@@ -79,17 +79,17 @@ def _download(state: Path, suite: str, packages: Sequence[str]) -> list[Path]:
 
 def _update(apt: Sequence[str], state: Path, suite: str) -> None:
     """Fetch the index of ``suite`` from the first of the host's mirrors that has it."""
-    mirrors = _mirrors()
-    for mirror in mirrors:
+    candidates = mirrors()
+    for mirror in candidates:
         # The host's keyring need not hold the key of a newer suite.
         (state / "sources.list").write_text(f"deb [trusted=yes] {mirror} {suite} main\n", encoding="utf-8")
         updated = subprocess.run([*apt, "update", "--error-on=any"], capture_output=True, text=True)
         if updated.returncode == 0:
             return
-    raise RuntimeError(f"none of the host's {len(mirrors)} Debian mirrors has the suite {suite}")
+    raise RuntimeError(f"none of the host's {len(candidates)} Debian mirrors has the suite {suite}")
 
 
-def _mirrors() -> list[str]:
+def mirrors() -> list[str]:
     """Return the archives of the host's apt sources that have a component ``main``, as configured; security ones last.
 
     Asked of `update --print-uris`, which also answers on a machine that has never fetched an index.
@@ -100,6 +100,11 @@ def _mirrors() -> list[str]:
         key=lambda pair: pair[1].endswith("-security"),
     )
     return list(dict.fromkeys(uri for uri, _ in pairs))
+
+
+def network_options() -> list[str]:
+    """Return the host's apt settings about proxies and transports, as lines of apt.conf."""
+    return re.findall(r"^Acquire::https?::.+;$", cache.run(["apt-config", "dump"]), re.MULTILINE)
 
 
 def _write_python(directory: Path) -> None:

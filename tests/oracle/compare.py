@@ -1,7 +1,8 @@
 """Two trees of what a master is made of, compared field by field: what kgen rendered, and what the real kubeadm made.
 
 A tree is parsed first: YAML into objects, certificates and kubeconfigs into what they say, arguments into flags.
-So a difference is one field of one file or object, and bytes that only come from randomness never differ.
+So a difference is one field of one file or object, and bytes that only come from randomness never differ. Older
+kubeadms print an empty ``creationTimestamp`` in everything that has metadata, which is as good as none.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _file_view(path: str, content: bytes, tree: Tree) -> dict[str, Any]:
         name, _, value = content.decode().rstrip("\n").partition("=")
         return {name: _split(shlex.split(value)[0])}
     if path.endswith((".yaml", ".yml")):
-        return dict(yaml.safe_load(content))
+        return dict(_without_empty_timestamps(yaml.safe_load(content)))
     return {"text": content.decode()}
 
 
@@ -139,8 +140,15 @@ def _split(arguments: str) -> list[str]:
     return ["", *arguments.split()]
 
 
+def _without_empty_timestamps(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = (item for item in value.items() if item != ("creationTimestamp", None))
+        return {key: _without_empty_timestamps(below) for key, below in kept}
+    return [_without_empty_timestamps(item) for item in value] if isinstance(value, list) else value
+
+
 def _object_view(body: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
-    view = dict(body)
+    view = dict(_without_empty_timestamps(body))
     data = dict(body.get("data", {}))
     if body["kind"] == "Secret":
         data = {key: base64.b64decode(value).decode() for key, value in data.items()}

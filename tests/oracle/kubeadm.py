@@ -17,7 +17,12 @@ import yaml
 from tests.components import golang
 from tests.oracle.compare import Tree
 
-VERSION = "1.37.2"
+VERSIONS = ("v1.33.13", "v1.34.4", "v1.35.4", "v1.36.3", "v1.37.2")
+"""One patch of every supported minor."""
+
+NEWEST = VERSIONS[-1]
+
+CRI_SOCKET_ANNOTATION = re.compile(r'Uploading the CRI socket "(.*)" to Node "(.*)" as an annotation')
 
 # kubeadm leaves its files flat in one directory; where each would be on the node:
 _MANIFESTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -28,8 +33,14 @@ _ATTACHED = re.compile(r"\[dryrun\] Would perform action CREATE on resource .*\n
 _START = "import os, socket, sys; socket.sethostname(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 
 
+def program(version: str) -> Path:
+    """Return the kubeadm of ``version``; the newest comes from the whole set, which other tests need anyway."""
+    number = version.removeprefix("v")
+    return (golang.kubernetes(number) if version == NEWEST else golang.kubernetes(number, ("kubeadm",))) / "kubeadm"
+
+
 def init(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Mapping[str, str]) -> Tree:
-    """Return the tree that ``kubeadm init`` would make from these configuration documents.
+    """Return the tree that ``kubeadm init`` of the documents' version would make from them.
 
     ``directory`` must be empty. ``variables`` are added to a bare environment.
     """
@@ -38,11 +49,11 @@ def init(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Map
     output = directory / "output"
     output.mkdir()
     name = documents[0]["nodeRegistration"]["name"]
-    kubeadm = golang.kubernetes(VERSION) / "kubeadm"
+    kubeadm = program(documents[1]["kubernetesVersion"])
     issued = datetime.now(UTC)
     isolated = ["unshare", "--user", "--map-root-user", "--net", "--uts", sys.executable, "-I", "-c", _START, name]
     result = subprocess.run(
-        [*isolated, kubeadm, "init", "--dry-run", "--ignore-preflight-errors=all", "--config", config],
+        [*isolated, kubeadm, "init", "-v=1", "--dry-run", "--ignore-preflight-errors=all", "--config", config],
         env={"PATH": os.environ["PATH"], "KUBEADM_INIT_DRYRUN_DIR": str(output), **variables},
         capture_output=True,
         text=True,
@@ -50,7 +61,12 @@ def init(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Map
         timeout=120,
     )
     assert result.returncode == 0, f"kubeadm init --dry-run failed:\n{result.stderr}"
-    marks = {"labels": _marks(result.stdout, "labels"), "taints": _marks(result.stdout, "taints")}
+    annotation = CRI_SOCKET_ANNOTATION.search(result.stderr)
+    marks = {
+        "labels": _marks(result.stdout, "labels"),
+        "taints": _marks(result.stdout, "taints"),
+        "annotations": [f"kubeadm.alpha.kubernetes.io/cri-socket={annotation[1]}"] if annotation else [],
+    }
     return Tree(dict(_files(output)), list(_objects(result.stdout)), issued, marks)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import yaml
 
 from kgen.artifacts import Artifact
-from kgen.config.load import load
+from kgen.config.load import load_text
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle.populate import populate
 from tests.oracle.compare import Tree
@@ -24,20 +24,24 @@ class Rendered:
     machines: Mapping[str, Tree]
 
 
-def render(cluster_file: Path) -> Rendered:
-    """Render ``cluster_file`` with a new bundle; what lands on each machine stands below ``nodes/<machine>/``."""
-    cluster = load(cluster_file).cluster
+def render(cluster_file: str) -> Rendered:
+    """Render the text of a cluster file with a new bundle.
+
+    What lands on each machine stands below ``nodes/<machine>/``.
+    """
+    cluster = load_text(cluster_file, "cluster.yaml").cluster
     issued = datetime.now(UTC)
     bundle = populate(None, cluster, issued).bundle
     pipeline = Pipeline(cluster, bundle)
     artifacts = [entry for entry in pipeline.artifacts(review_all=True) if isinstance(entry, Artifact)]
     objects = [yaml.safe_load(entry.content) for entry in artifacts if entry.path.parts[0] == "api"]
     machines = {}
-    for machine in cluster.documents:
+    for machine in pipeline.cluster.documents:
         parameters = pipeline.payload(machine).parameters["node"]
         marks = {
             "labels": sorted(parameters["labels"]),
             "taints": sorted(":".join(_taint(taint)) for taint in parameters["taints"]),
+            "annotations": sorted(map("=".join, parameters["annotations"].items())),
         }
         published = objects if machine.role == "master" else []
         machines[machine.name] = Tree(_files(artifacts, machine.name), published, issued, marks)

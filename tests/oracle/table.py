@@ -53,6 +53,7 @@ CONDITIONS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], bool]]
     "CoreDNS": lambda cluster, machine: not cluster.get("dns", {}).get("disabled"),
     "kube-proxy": lambda cluster, machine: not cluster.get("proxy", {}).get("disabled"),
     "httpProxy": lambda cluster, machine: "httpProxy" in cluster,
+    "plugin: bridge": lambda cluster, machine: cluster.get("networking", {}).get("plugin") == "bridge",
     "labels": lambda cluster, machine: bool(machine.get("labels")),
 }
 """What the column "where it occurs" may say; docs/reference/differences.md explains each."""

@@ -59,6 +59,11 @@ def kubeadm_config(
         "encryptionAlgorithm": cluster.get("encryptionAlgorithm", "ECDSA-P256"),
         **{key: cluster[key] for key in _SAME if key in cluster},
     }
+    if configuration.get("networking", {}).get("plugin") == "bridge":  # the ranges of pods are given out elsewhere
+        manager = configuration.get("controllerManager", {})
+        arguments = [*manager.get("extraArgs", []), {"name": "allocate-node-cidrs", "value": "false"}]
+        configuration["controllerManager"] = {**manager, "extraArgs": arguments}
+        configuration["networking"] = {k: v for k, v in configuration["networking"].items() if k != "plugin"}
     components = [
         {"apiVersion": version, "kind": kind, **cluster[key]}
         for key, (version, kind) in _COMPONENT_CONFIGS.items()

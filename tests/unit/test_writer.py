@@ -155,16 +155,24 @@ def test_changed_facts_change_only_the_lock(root):
     assert lock.read(root).section("render").facts == {"kgen": "2"}
 
 
-def test_gzip_of_equal_content_is_not_rewritten(root):
+def test_gzip_of_equal_content_is_kept(root):
     text = b"user-data " * 500
-    ours = Artifact(PurePosixPath("m1.yaml.gz"), gzip.compress(text, 9, mtime=0), digest_of=text)
-    other_zlib = Artifact(ours.path, gzip.compress(text, 1, mtime=0), digest_of=text)
-    assert ours.content != other_zlib.content
-    write(root, ours)
-    assert write(root, other_zlib) == ()
-    assert (root / "m1.yaml.gz").read_bytes() == ours.content
-    changed = Artifact(ours.path, gzip.compress(text + b"!", 9, mtime=0), digest_of=text + b"!")
-    assert Change("m1.yaml.gz", "update") in write(root, changed)
+    path = PurePosixPath("user-data/m1.yaml.gz")
+    assert Comparison(root, "render").kept(path, text) is None
+    other_zlib = Artifact(path, gzip.compress(text, 1, mtime=0), digest_of=text)
+    write(root, other_zlib)
+    assert Comparison(root, "render").kept(path, text) == other_zlib.content
+    assert Comparison(root, "render").kept(path, text + b"!") is None
+    assert Comparison(root, "render").kept(path, text[:-1]) is None
+    changed = Artifact(path, gzip.compress(text, 9, mtime=0), digest_of=text)
+    assert write(root, changed) == (Change(str(path), "update"),)
+
+
+def test_a_link_is_not_kept(root, tmp_path):
+    (tmp_path / "target").write_bytes(gzip.compress(b"text"))
+    root.mkdir(parents=True)
+    (root / "m1.yaml.gz").symlink_to(tmp_path / "target")
+    assert Comparison(root, "render").kept(PurePosixPath("m1.yaml.gz"), b"text") is None
 
 
 @pytest.mark.parametrize(
@@ -183,6 +191,7 @@ def test_damaged_gzip_is_rewritten(root, damage):
     ours = Artifact(PurePosixPath("m1.yaml.gz"), gzip.compress(text, 9, mtime=0), digest_of=text)
     write(root, ours)
     (root / "m1.yaml.gz").write_bytes(damage(ours.content))
+    assert Comparison(root, "render").kept(ours.path, text) is None
     assert write(root, ours) == (Change("m1.yaml.gz", "update"),)
     assert (root / "m1.yaml.gz").read_bytes() == ours.content
 

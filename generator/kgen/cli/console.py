@@ -22,6 +22,7 @@ PATIENCE_SECONDS = 1.0
 """Work that takes longer shows its progress."""
 
 _PRIVATE = re.compile(r"passw|secret|token|key", re.IGNORECASE)
+_SECRETS = re.compile(r"""["']?kind["']?:\s*["']?Secret\b""")
 _WIDTH = 100
 
 
@@ -81,15 +82,15 @@ def _styled(problem: Problem, colour: str) -> str:
 
 
 def _excerpt(problem: Problem) -> str:
-    """Return the line of the file and a caret below the column; nothing where the line may hold a secret."""
+    """Return the line of the file and a caret below the column; nothing where line or file may hold a secret."""
     if not problem.line or problem.file.endswith(".secrets.yaml"):
         return ""
     try:
-        lines = Path(problem.file).read_text(encoding="utf-8").splitlines()
-        line = lines[problem.line - 1]
+        text = Path(problem.file).read_text(encoding="utf-8")
+        line = text.splitlines()[problem.line - 1]
     except (OSError, ValueError, IndexError):
         return ""
-    if _PRIVATE.search(line) or problem.column > len(line):
+    if _PRIVATE.search(line) or _SECRETS.search(text) or problem.column > len(line):
         return ""
     start = max(0, problem.column - 1 - _WIDTH // 2)
     shown = "".join(letter if letter.isprintable() else " " for letter in line[start : start + _WIDTH])

@@ -17,8 +17,11 @@ from kgen.cli.certs import certs
 from kgen.cli.completion import completion
 from kgen.cli.init import init
 from kgen.cli.render import render
+from kgen.cli.routes import routes
 from kgen.cli.schema import schema
+from kgen.cli.status import status
 from kgen.cli.token import token
+from kgen.cli.wait import wait
 from kgen.errors import ExitCode, KgenError
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -44,7 +47,7 @@ def cli() -> None:
     """
 
 
-for verb in (init, render, certs, token, schema, completion):
+for verb in (init, render, wait, status, routes, certs, token, schema, completion):
     cli.add_command(verb)
 
 

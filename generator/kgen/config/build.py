@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from kgen import names
@@ -34,21 +35,23 @@ def cluster(root: Draft) -> Cluster:
     """Return the cluster that ``root`` describes."""
     port = root.section("localAPIEndpoint").get("bindPort") or names.API_SERVER_PORT
     inherited = _Inherited(root, port)
-    pod = root.section("networking").get("podSubnet")
+    networking = root.section("networking")
+    pod = networking.get("podSubnet")
     return Cluster(
         name=root.get("name"),
         kubernetes_version=root.get("kubernetesVersion"),
         machines=tuple(inherited.machine(entry, is_pool=False) for entry in root.drafts("machines")),
         pools=tuple(inherited.machine(entry, is_pool=True) for entry in root.drafts("pools")),
         networking=Networking(
-            service_subnets=(root.section("networking").get("serviceSubnet"),),
+            service_subnets=(networking.get("serviceSubnet"),),
             pod_subnets=(pod,) if pod is not None else (),
-            dns_domain=root.section("networking").get("dnsDomain"),
+            dns_domain=networking.get("dnsDomain"),
+            plugin=networking.get("plugin"),
         ),
         cluster_name=root.get("clusterName") or root.get("name"),
         control_plane_endpoint=_endpoint(root, port),
         api_server=_api_server(root.section("apiServer")),
-        controller_manager=Component(**_component(root.section("controllerManager"))),
+        controller_manager=_controller_manager(root),
         scheduler=Component(**_component(root.section("scheduler"))),
         etcd=_etcd(root.section("etcd").section("local")),
         dns=_addon(root.section("dns")),
@@ -94,6 +97,16 @@ def _component(section: Draft) -> dict[str, Any]:
 
 def _api_server(section: Draft) -> ApiServer:
     return ApiServer(**_component(section), cert_sans=section.get("certSANs"))
+
+
+def _controller_manager(root: Draft) -> Component:
+    """Return ``controllerManager``; who assigns the pods' ranges itself says so as with kubeadm, by an argument."""
+    component = Component(**_component(root.section("controllerManager")))
+    if root.section("networking").get("plugin") != "bridge" or any(
+        argument.name == names.ALLOCATE_NODE_CIDRS for argument in component.extra_args
+    ):
+        return component
+    return replace(component, extra_args=(*component.extra_args, Argument(names.ALLOCATE_NODE_CIDRS, "false")))
 
 
 def _etcd(local: Draft) -> LocalEtcd:
@@ -157,6 +170,7 @@ class _Inherited:
             taints=self._taints_of(entry),
             registration=registration,
             bind_port=port,
+            pod_cidr=entry.values.get("podCIDR"),
         )
 
     def _taints_of(self, entry: Draft) -> tuple[Taint, ...]:

@@ -137,6 +137,12 @@ CLUSTER = Object(
                         "domain of Services",
                         default=names.DEFAULT_CLUSTER_DOMAIN,
                     ),
+                    Field(
+                        "plugin",
+                        Choice(("none", "bridge")),
+                        "bridge: kgen connects the pods of listed machines on one segment; none: you bring a plugin",
+                        default="none",
+                    ),
                 )
             ),
             "networks of the cluster",
@@ -164,6 +170,12 @@ CLUSTER = Object(
                 foreign={"type": Foreign("CoreDNS is the only one", _GONE)},
             ),
             "CoreDNS",
+        ),
+        Field(
+            "manifests",
+            ListOf(Text(values.file_path, "a path")),
+            "files with objects to publish at the first boot, relative to this file, such as a network plugin's",
+            default=(),
         ),
         Field("proxy", Object((Field("disabled", BOOLEAN, "publish no kube-proxy", default=False),)), "kube-proxy"),
         Field(

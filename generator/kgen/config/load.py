@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgen.config import build, rules
 from kgen.config.fields import CLUSTER
-from kgen.config.model import Cluster
+from kgen.config.model import Cluster, Manifest
+from kgen.config.objects import Draft
 from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
 from kgen.config.tree import compose
@@ -35,7 +36,7 @@ def load(path: Path) -> Loaded:
 
 
 def load_text(text: str, file: str) -> Loaded:
-    """Return the cluster that ``text`` describes; ``file`` is what problems call it.
+    """Return the cluster that ``text`` describes; ``file`` is what problems call it, and manifests are relative to it.
 
     Raises:
         ProblemsError: every problem of the text, with its place.
@@ -47,10 +48,21 @@ def load_text(text: str, file: str) -> Loaded:
     draft = CLUSTER.read(root, report) if root is not None else None
     if draft is not None:
         rules.check(Facts(draft), report)
+    objects, problems = _manifests(draft, Path(file).parent, report)
     errors, warnings = report.problems(file, root)
-    if errors or draft is None:
-        raise ProblemsError(errors)
-    return Loaded(build.cluster(draft), warnings)
+    if errors or problems or draft is None:
+        raise ProblemsError((*errors, *problems))
+    return Loaded(replace(build.cluster(draft), manifests=objects), warnings)
+
+
+def _manifests(draft: Draft | None, directory: Path, report: Report) -> tuple[tuple[Manifest, ...], list[Problem]]:
+    entries = list(draft.items("manifests")) if draft is not None else []
+    if not entries:
+        return (), []
+    from kgen.config import manifests  # most clusters have none
+
+    objects, problems = manifests.read(entries, directory, report)
+    return tuple(objects), problems
 
 
 def _read(path: Path) -> str:

@@ -6,7 +6,7 @@ from kgen import names
 from kgen.config import network, values
 from kgen.config.kinds import Choice, Text
 from kgen.config.objects import Field, Foreign, ListOf, MapOf, Object
-from kgen.config.shapes import ARGUMENTS, PORT
+from kgen.config.shapes import ARGUMENTS, NETWORK, PORT
 
 _TAINT = Object(
     (
@@ -84,6 +84,12 @@ MACHINE = Object(
         ),
         Field("nodeRegistration", NODE_REGISTRATION, "overrides the cluster's, key by key"),
         Field("localAPIEndpoint", LOCAL_API_ENDPOINT, "overrides the cluster's; masters only"),
+        Field(
+            "podCIDR",
+            NETWORK,
+            "the range of the machine's pods, for networking.plugin bridge",
+            default_note="the next free /24 (IPv6: /64) of networking.podSubnet, kept in the bundle",
+        ),
     ),
     example="write {name: m1, role: master, address: 10.0.0.11}",
     foreign={
@@ -98,12 +104,13 @@ MACHINE = Object(
 POOL = Object(
     (
         Field("name", _NAME, "name of the pool and of its document", is_required=True),
-        *(row for row in MACHINE.fields if row.key not in ("name", "address", "localAPIEndpoint")),
+        *(row for row in MACHINE.fields if row.key not in ("name", "address", "localAPIEndpoint", "podCIDR")),
     ),
     example="write {name: workers, role: node}",
     foreign={
         "address": Foreign("a pool's machines take what their network gives; list machines to give addresses"),
         "localAPIEndpoint": Foreign("only masters have an API server"),
+        "podCIDR": Foreign("a range is for one machine: list the machines, or use a plugin that divides by itself"),
         "count": Foreign("remove it: one document serves any number of machines", "is not needed"),
         "replicas": Foreign("remove it: one document serves any number of machines", "is not needed"),
         "size": Foreign("remove it: one document serves any number of machines", "is not needed"),

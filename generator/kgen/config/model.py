@@ -86,11 +86,15 @@ class LocalEtcd:
 
 @dataclass(frozen=True, slots=True)
 class Networking:
-    """``networking``; the tuples hold one network per address family, first family first."""
+    """``networking``; the tuples hold one network per address family, first family first.
+
+    ``plugin``: ``bridge`` makes kgen render a network for the pods, ``none`` leaves that to the user, as kubeadm does.
+    """
 
     service_subnets: tuple[Network, ...]
     pod_subnets: tuple[Network, ...] = ()
     dns_domain: str = names.DEFAULT_CLUSTER_DOMAIN
+    plugin: Literal["none", "bridge"] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class Machine:
 
     ``taints`` is what the Node object shall have, kubeadm's default filled in. ``addresses`` holds one address
     per family; empty on pools and where a node's entry gives none. ``bind_port`` is the API server's on masters.
+    ``pod_cidr`` is the range of its pods: what the file says, or with ``networking.plugin: bridge`` what the bundle
+    keeps (``kgen.secrets_bundle.pod_ranges``).
     """
 
     name: str
@@ -151,6 +157,7 @@ class Machine:
     taints: tuple[Taint, ...] = ()
     registration: NodeRegistration = NodeRegistration()
     bind_port: int = names.API_SERVER_PORT
+    pod_cidr: Network | None = None
 
     @property
     def address(self) -> Address:
@@ -199,6 +206,18 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Manifest:
+    """An object of a file of ``manifests``: ``body`` is created in the API path ``collection``.
+
+    ``place`` is ``file:line:column``, for messages.
+    """
+
+    collection: str
+    body: Mapping[str, Any] = field(repr=False)
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """A cluster file that was read and found valid."""
 
@@ -230,6 +249,7 @@ class Cluster:
     set_hostname: bool = True
     ntp: Mapping[str, Any] | None = None
     users: tuple[User, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
 
     @property
     def masters(self) -> tuple[Machine, ...]:

@@ -163,7 +163,7 @@ class _Composer:
         try:
             self._events(text)
         except yaml.MarkedYAMLError as error:
-            self.flaws.append(_syntax_flaw(error, text))
+            self.flaws.append(syntax_flaw(error, text))
             return None
         if self._root is None or (isinstance(self._root, Scalar) and not self._root.text and self._root.is_plain):
             self.flaws.append(Flaw(1, 1, "K005", "the file is empty", "`kgen init` writes one to start from"))
@@ -295,6 +295,9 @@ def _place(text: str, index: int) -> tuple[int, int]:
     return line, index - start + 1
 
 
+_LIBYAML_DEPTH = "maximum nesting depth"  # the libyaml in PyYAML 6.0.4 stops by itself, before levels are counted here
+
+
 # What usually stands behind libyaml's message, in the order looked for.
 _SYNTAX_HINTS = (
     ("tab character", "indent with blanks, not with tabs"),
@@ -312,7 +315,8 @@ _SYNTAX_HINTS = (
 )
 
 
-def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
+def syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
+    """Return what libyaml found wrong with ``text``, where a person would look for it, and what usually helps."""
     lines = _LINE_BREAK.split(text)
     line, column = _syntax_place(error, lines)
     begin = error.context_mark
@@ -322,7 +326,8 @@ def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
     hint = next((hint for part, hint in _SYNTAX_HINTS if part in said), "")
     if lines[line][column : column + 1] == "\t":
         hint = "indent with blanks, not with tabs"
-    return Flaw(line + 1, column + 1, "K001", f"not YAML: {said}", hint)
+    code = "K009" if _LIBYAML_DEPTH in said else "K001"
+    return Flaw(line + 1, column + 1, code, f"not YAML: {said}", hint)
 
 
 def _syntax_place(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[int, int]:

@@ -186,6 +186,14 @@ def cri_socket(text: str) -> str:
     raise Invalid("K219", f"{shown(text)} is not a socket's URL", hint)
 
 
+def file_path(text: str) -> str:
+    """Return the path of a file on this machine."""
+    if text and "\0" not in text and "://" not in text:
+        return text
+    hint = "kgen needs no network: save the file beside the cluster file" if "://" in text else ""
+    raise Invalid("K214", f"{shown(text)} is not the path of a file", hint)
+
+
 def argument_name(text: str) -> str:
     """Return the name of a command-line flag, without dashes in front."""
     if _ARGUMENT.fullmatch(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kgen import versions
 from kgen.config.model import Cluster, Machine
 from kgen.pki.table import CERTS, CertSpec, Usage, as_address
 
@@ -41,6 +42,11 @@ def _expand(spec: CertSpec, cluster: Cluster) -> Iterable[Request]:
     return (Request(spec.name, spec.name, "", spec.ca, spec.cn, spec.groups, spec.usages, dns, ()),)
 
 
+def _groups(spec: CertSpec, cluster: Cluster) -> tuple[str, ...]:
+    is_bound = versions.binds_kubelet_client(cluster.kubernetes_version)
+    return spec.groups if is_bound or not spec.unbound_groups else spec.unbound_groups
+
+
 def _for_master(spec: CertSpec, cluster: Cluster, machine: Machine) -> Request:
     sans = dict.fromkeys(spec.sans(cluster, machine) if spec.sans else ())
     addresses = {san: as_address(san) for san in sans}
@@ -50,7 +56,7 @@ def _for_master(spec: CertSpec, cluster: Cluster, machine: Machine) -> Request:
         machine=machine.name,
         ca=spec.ca,
         cn=spec.cn.format(machine=machine.name),
-        groups=spec.groups,
+        groups=_groups(spec, cluster),
         usages=spec.usages,
         dns=tuple(sorted(san for san, address in addresses.items() if address is None)),
         ips=tuple(dict.fromkeys(address for address in addresses.values() if address is not None)),

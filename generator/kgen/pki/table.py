@@ -35,6 +35,8 @@ class CertSpec:
     scope: Scope = "cluster"
     sans: Sans | None = None
     """DNS names and addresses as text, in any order and with repetitions."""
+    unbound_groups: tuple[str, ...] = ()
+    """Its groups with a kubeadm that does not give it rights by a binding (``versions.binds_kubelet_client``)."""
 
 
 def _apiserver_sans(cluster: Cluster, machine: Machine) -> Iterable[str]:
@@ -67,7 +69,15 @@ _BOTH: tuple[Usage, ...] = ("serverAuth", "clientAuth")
 CERTS: tuple[CertSpec, ...] = (
     CertSpec("ca", None, "kubernetes"),
     CertSpec("apiserver", "ca", "kube-apiserver", (), _SERVER, "master", _apiserver_sans),
-    CertSpec("apiserver-kubelet-client", "ca", "kube-apiserver-kubelet-client", (), _CLIENT, "master"),
+    CertSpec(
+        "apiserver-kubelet-client",
+        "ca",
+        "kube-apiserver-kubelet-client",
+        (),
+        _CLIENT,
+        "master",
+        unbound_groups=(names.GROUP_CLUSTER_ADMINS,),
+    ),
     CertSpec("front-proxy-ca", None, "front-proxy-ca"),
     CertSpec("front-proxy-client", "front-proxy-ca", "front-proxy-client", (), _CLIENT, "master"),
     CertSpec("etcd/ca", None, "etcd-ca"),

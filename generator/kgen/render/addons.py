@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from string import Template
 from typing import Any
 
-from kgen import resources
+from kgen import resources, versions
 from kgen.config.model import Cluster
 from kgen.render import component_config, engine, environment, flags, images
 
@@ -21,6 +21,7 @@ def coredns(cluster: Cluster) -> tuple[Mapping[str, Any], ...]:
         corefile=corefile.substitute(dns_domain=cluster.networking.dns_domain),
         cluster_ip=str(cluster.dns_address),
         image=images.coredns(cluster),
+        names_ports=versions.names_probe_ports(cluster.kubernetes_version),
     )
 
 
@@ -45,7 +46,7 @@ def kube_proxy(cluster: Cluster) -> tuple[Mapping[str, Any], ...]:
 
 
 def kube_proxy_configuration(cluster: Cluster) -> dict[str, Any]:
-    """Return the KubeProxyConfiguration: kubeadm v1.37's fields under the cluster file's.
+    """Return the KubeProxyConfiguration: kubeadm's fields under the cluster file's.
 
     The bind address follows the first master's address family.
     """
@@ -96,7 +97,7 @@ def kube_proxy_configuration(cluster: Cluster) -> dict[str, Any]:
         },
         "logging": component_config.LOGGING,
         "metricsBindAddress": "",
-        "mode": "iptables",
+        "mode": "iptables" if versions.names_proxy_mode(cluster.kubernetes_version) else "",
         "nftables": {"masqueradeAll": False, "masqueradeBit": None, "minSyncPeriod": "0s", "syncPeriod": "0s"},
         "nodePortAddresses": None,
         "oomScoreAdj": None,

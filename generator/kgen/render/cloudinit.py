@@ -22,6 +22,7 @@ _SEMAPHORES = ("config_write_files", "config_runcmd", "config_scripts_user")
 REDELIVER = f"test -e {names.DONE_PATH} || (cd /var/lib/cloud/instance/sem && rm -f {' '.join(_SEMAPHORES)})"
 LAUNCH = ["/usr/bin/python3", str(names.RUNNER_PATH), "--launch"]
 _WINDOW = 32_768
+_ITERATIONS = 5  # 15, zopfli's default, find 6 bytes more in twice the time
 _WORTH_A_BLOCK = 4_096  # a block of its own has a code table of its own, some 80 bytes
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"  # deflate, no name, mtime 0, best compression, unknown OS
 
@@ -64,6 +65,13 @@ class Head:
             deflated += _continue(end[start:stop], self.text + end[:start], zlib.Z_FILTERED, zlib.Z_SYNC_FLUSH)
             deflated += _continue(end[stop:], self.text + end[:stop], zlib.Z_DEFAULT_STRATEGY, zlib.Z_FINISH)
         return Document(text, _gzip(self._start + deflated, zlib.crc32(end, self.crc), len(text)))
+
+
+def packed(document: Document) -> Document:
+    """Return the document in the smallest gzip known: zopfli's, 2.5 % smaller, for 0.15 s of CPU instead of 0.01 s."""
+    from zopfli.gzip import compress  # only where it is needed: most renders have nothing to compress
+
+    return Document(document.text, compress(document.text, numiterations=_ITERATIONS))
 
 
 def _gzip(deflated: bytes, crc: int, size: int) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from kgen import names
+from kgen import names, versions
 from kgen.config.model import Cluster, Machine
 from kgen.payload import Content, NodeFile, Pem
-from kgen.render import engine, environment, kubeconfig, kubelet, manifests
+from kgen.render import bridge, engine, environment, kubeconfig, kubelet, manifests, node_labels
 
 MODULES = ("overlay", "br_netfilter")
 """Kernel modules that containerd and bridge networks need."""
@@ -58,7 +58,8 @@ def master_files(cluster: Cluster, machine: Machine) -> tuple[NodeFile, ...]:
         NodeFile(manifests.path(pod), (manifests.manifest(pod, cluster, machine),), _PRIVATE, pod.stage)
         for pod in manifests.STATIC_PODS
     ]
-    return (*pki, *kubeconfigs, *_system_files(cluster), *_kubelet_files(cluster, machine), *pods)
+    others = (*bridge.files(cluster, machine), *node_labels.files(cluster, machine))
+    return (*pki, *kubeconfigs, *_system_files(cluster), *others, *_kubelet_files(cluster, machine), *pods)
 
 
 def pki_file_names(cluster: Cluster) -> tuple[str, ...]:
@@ -86,7 +87,8 @@ class WorkerFiles:
         cri_socket = machine.registration.cri_socket
         if cri_socket not in self._by_cri_socket:
             self._by_cri_socket[cri_socket] = _kubelet_configuration(self._cluster, cri_socket)
-        return (*self._shared, *self._by_cri_socket[cri_socket], _kubelet_flags(self._cluster, machine))
+        network = bridge.files(self._cluster, machine)
+        return (*self._shared, *network, *self._by_cri_socket[cri_socket], _kubelet_flags(self._cluster, machine))
 
 
 def directories(cluster: Cluster, machine: Machine) -> Mapping[PurePosixPath, int]:
@@ -142,10 +144,10 @@ def _kubelet_files(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
 
 
 def _kubelet_configuration(cluster: Cluster, cri_socket: str) -> tuple[NodeFile, ...]:
-    return (
-        _file(names.KUBELET_CONFIG, (kubelet.config_yaml(cluster, cri_socket),), _PUBLIC),
-        _file(names.KUBELET_INSTANCE_CONFIG, (kubelet.instance_config(cri_socket),), _PUBLIC),
-    )
+    config = _file(names.KUBELET_CONFIG, (kubelet.config_yaml(cluster, cri_socket),), _PUBLIC)
+    if not versions.has_instance_config(cluster.kubernetes_version):
+        return (config,)
+    return config, _file(names.KUBELET_INSTANCE_CONFIG, (kubelet.instance_config(cri_socket),), _PUBLIC)
 
 
 def _kubelet_flags(cluster: Cluster, machine: Machine) -> NodeFile:

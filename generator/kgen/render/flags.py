@@ -1,14 +1,14 @@
 """The flags kubeadm gives to etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 
 Each function returns the defaults of one component; ``join`` puts the extra arguments behind them.
-Facts: the manifests that ``kubeadm init --dry-run`` v1.37 prints.
+Facts: the manifests that ``kubeadm init --dry-run`` prints; what depends on its version is asked of ``versions``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kgen import names
+from kgen import names, versions
 from kgen.config.model import Argument, Cluster, Machine
 
 _PKI = names.PKI_DIR
@@ -20,7 +20,7 @@ def join(defaults: Mapping[str, str], extra: Sequence[Argument]) -> list[str]:
     """Return a component's arguments.
 
     Defaults that nobody overrides come first, sorted; then the extra arguments in the order given, repeats included
-    (kubeadm since v1.36).
+    (kubeadm since v1.33.8, v1.34.4, v1.35.1 and v1.36; before, it lost the order).
     """
     overridden = {argument.name for argument in extra}
     kept = sorted(f"--{name}={value}" for name, value in defaults.items() if name not in overridden)
@@ -41,12 +41,15 @@ def etcd(cluster: Cluster, machine: Machine) -> dict[str, str]:
     """Return etcd's default flags; ``initial-cluster`` names every master, so that all may boot at once."""
     client_url = etcd_client_url(machine)
     peer_url = etcd_peer_url(machine)
+    checks = {"feature-gates": "InitialCorruptCheck=true", "watch-progress-notify-interval": "5s"}
+    if versions.etcd_flags_are_experimental(cluster.kubernetes_version, cluster.etcd.image_tag):
+        checks = {"experimental-initial-corrupt-check": "true", "experimental-watch-progress-notify-interval": "5s"}
     return {
+        **checks,
         "advertise-client-urls": client_url,
         "cert-file": f"{_PKI}/etcd/server.crt",
         "client-cert-auth": "true",
         "data-dir": str(cluster.etcd.data_dir),
-        "feature-gates": "InitialCorruptCheck=true",
         "initial-advertise-peer-urls": peer_url,
         "initial-cluster": ",".join(f"{master.name}={etcd_peer_url(master)}" for master in cluster.masters),
         "key-file": f"{_PKI}/etcd/server.key",
@@ -60,7 +63,6 @@ def etcd(cluster: Cluster, machine: Machine) -> dict[str, str]:
         "peer-trusted-ca-file": f"{_PKI}/etcd/ca.crt",
         "snapshot-count": "10000",
         "trusted-ca-file": f"{_PKI}/etcd/ca.crt",
-        "watch-progress-notify-interval": "5s",
     }
 
 

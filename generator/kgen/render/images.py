@@ -18,6 +18,11 @@ def etcd(cluster: Cluster) -> str:
     return f"{repository}/etcd:{cluster.etcd.image_tag or release_of(cluster.kubernetes_version).etcd}"
 
 
+def pause(cluster: Cluster) -> str:
+    """Return the image of pods' sandboxes."""
+    return f"{cluster.image_repository}/pause:{release_of(cluster.kubernetes_version).pause}"
+
+
 def coredns(cluster: Cluster) -> str:
     """Return CoreDNS' image; ``dns`` may override repository and tag.
 

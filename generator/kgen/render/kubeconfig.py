@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kgen import names
+from kgen import names, versions
 from kgen.config.model import Cluster, Machine
 from kgen.payload import Content, PemBase64
 from kgen.render import engine
@@ -47,6 +47,7 @@ def client(cluster: Cluster, name: str, machine: Machine) -> Content:
     row = next(row for row in CLIENTS if row.name == name)
     return engine.render_content(
         _TEMPLATE,
+        preferences=_has_preferences(cluster),
         ca=_CA,
         server=row.server(cluster, machine),
         cluster=cluster.cluster_name,
@@ -65,6 +66,7 @@ def bootstrap(cluster: Cluster, token: str) -> Content:
     """
     return engine.render_content(
         _TEMPLATE,
+        preferences=_has_preferences(cluster),
         ca=_CA,
         server=cluster.server,
         cluster=cluster.cluster_name,
@@ -76,4 +78,10 @@ def bootstrap(cluster: Cluster, token: str) -> Content:
 
 def cluster_info(cluster: Cluster) -> Content:
     """Return the kubeconfig in ``kube-public/cluster-info``: endpoint and CA, no user."""
-    return engine.render_content("manifests/cluster-info.yaml.j2", ca=_CA, server=cluster.server)
+    return engine.render_content(
+        "manifests/cluster-info.yaml.j2", ca=_CA, server=cluster.server, preferences=_has_preferences(cluster)
+    )
+
+
+def _has_preferences(cluster: Cluster) -> bool:
+    return versions.has_empty_preferences(cluster.kubernetes_version)

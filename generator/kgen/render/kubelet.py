@@ -1,16 +1,16 @@
 """The kubelet's files: its configuration, the part that is the machine's own, and its arguments.
 
-Facts: what ``kubeadm init --dry-run`` v1.37 prints for ``/var/lib/kubelet``.
+Facts: what ``kubeadm init --dry-run`` prints for ``/var/lib/kubelet``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from kgen import names
+from kgen import names, versions
 from kgen.config.labels import kubelet_may_set
 from kgen.config.model import Cluster, Machine
-from kgen.render import component_config, engine, flags
+from kgen.render import component_config, engine, flags, images
 
 _ZERO_DURATIONS = (
     "cpuManagerReconcilePeriod",
@@ -81,7 +81,8 @@ def configuration(cluster: Cluster) -> dict[str, Any]:
 
 def config_yaml(cluster: Cluster, cri_socket: str) -> str:
     """Return ``config.yaml`` of a machine with this CRI socket."""
-    return engine.to_yaml({**configuration(cluster), "containerRuntimeEndpoint": cri_socket})
+    own = {"containerRuntimeEndpoint": cri_socket} if versions.has_instance_config(cluster.kubernetes_version) else {}
+    return engine.to_yaml({**configuration(cluster), **own})
 
 
 def instance_config(cri_socket: str) -> str:
@@ -97,7 +98,12 @@ def flags_env(cluster: Cluster, machine: Machine) -> str:
 
 
 def _defaults(cluster: Cluster, machine: Machine) -> dict[str, str]:
+    version = cluster.kubernetes_version
     defaults = {}
+    if not versions.has_instance_config(version):
+        defaults["container-runtime-endpoint"] = machine.registration.cri_socket
+    if versions.tells_kubelet_the_pause_image(version):
+        defaults["pod-infra-container-image"] = images.pause(cluster)
     if not cluster.set_hostname and not machine.is_pool:
         defaults["hostname-override"] = machine.name
     if machine.addresses:

@@ -1,6 +1,6 @@
 """The static pods of a master: a table of four, and the one template they share.
 
-Facts: the manifests that ``kubeadm init --dry-run`` v1.37 prints. The flags are in ``flags``.
+Facts: the manifests that ``kubeadm init --dry-run`` prints. The flags are in ``flags``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from kgen import names
+from kgen import names, versions
 from kgen.config.model import Argument, Cluster, Component, LocalEtcd, Machine, Volume
 from kgen.payload import Stage
 from kgen.render import engine, environment, flags, images, volumes
@@ -161,6 +161,7 @@ def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
     settings = pod.settings(cluster)
     listener = pod.listener(cluster, machine)
     mounts = _mounts(pod, cluster, settings)
+    has_named_port = versions.names_probe_ports(cluster.kubernetes_version)
     return engine.render_text(
         "manifests/static-pod.yaml.j2",
         name=pod.name,
@@ -168,11 +169,11 @@ def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
         command=[pod.name, *flags.join(pod.flags(cluster, machine), settings.extra_args)],
         env=_env(cluster, settings),
         image=pod.image(cluster),
-        target=_probe_target(listener),
+        target=_probe_target(listener, "probe-port" if has_named_port else listener.port),
         liveness=pod.probes.liveness,
         readiness=pod.probes.readiness,
         startup=pod.probes.startup,
-        port=listener.port,
+        named_port=listener.port if has_named_port else None,
         requests=pod.requests,
         mounts=mounts,
         volumes=sorted(mounts, key=lambda volume: volume.name),
@@ -205,9 +206,9 @@ def _health_url(name: str, listener: Listener) -> str:
     return f"{listener.scheme.lower()}://{authority}{pod.probes.startup}"
 
 
-def _probe_target(listener: Listener) -> dict[str, str]:
+def _probe_target(listener: Listener, port: str | int) -> dict[str, str | int]:
     host = {"host": listener.host} if listener.host else {}
-    return {**host, "port": "probe-port", "scheme": listener.scheme}
+    return {**host, "port": port, "scheme": listener.scheme}
 
 
 def _env(cluster: Cluster, settings: Component | LocalEtcd) -> list[dict[str, Any]]:

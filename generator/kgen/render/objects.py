@@ -6,46 +6,45 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kgen import __version__
+from kgen import __version__, versions
+from kgen.config import api_kinds
 from kgen.config.model import BootstrapToken, Cluster
+from kgen.errors import InputError
 from kgen.payload import ApiObject
 from kgen.render import addons, component_config, engine, kubeadm_config, kubeconfig, kubelet
-
-COLLECTIONS: dict[str, tuple[str, str, bool]] = {
-    "ClusterRole": ("rbac.authorization.k8s.io/v1", "clusterroles", False),
-    "ClusterRoleBinding": ("rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
-    "ConfigMap": ("v1", "configmaps", True),
-    "DaemonSet": ("apps/v1", "daemonsets", True),
-    "Deployment": ("apps/v1", "deployments", True),
-    "Role": ("rbac.authorization.k8s.io/v1", "roles", True),
-    "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings", True),
-    "Secret": ("v1", "secrets", True),
-    "Service": ("v1", "services", True),
-    "ServiceAccount": ("v1", "serviceaccounts", True),
-}
-"""Kind → API version, name of its collection, and whether it lives in a namespace."""
 
 
 def api_objects(cluster: Cluster, tokens: Sequence[str]) -> tuple[ApiObject, ...]:
     """Return the objects in the order the masters publish them.
 
     ``tokens`` are the bootstrap tokens, ``<id>.<secret>``, in the order of ``cluster.bootstrap_tokens``. The first
-    object gives admin.conf its rights, the last one says that publishing is over.
+    object gives admin.conf its rights, the last one says that publishing is over; the user's come before it.
+
+    Raises:
+        InputError: an object of the user's is one of kgen's own: whatever exists is never changed.
     """
-    return tuple(_objects(cluster, tokens))
+    *own, last = _objects(cluster, tokens)
+    paths = {f"{entry.collection}/{entry.name}" for entry in (*own, last)}
+    for manifest in cluster.manifests:
+        kind, name = manifest.body["kind"], manifest.body["metadata"]["name"]
+        if f"{manifest.collection}/{name}" in paths:
+            hint = "remove it; `dns: {disabled: true}` and `proxy: {disabled: true}` make room for your own"
+            raise InputError(f"{manifest.place}: kgen publishes {kind} {name} itself", hint)
+    return (*own, *(ApiObject(entry.collection, entry.body) for entry in cluster.manifests), last)
 
 
 def collection(body: Mapping[str, Any]) -> str:
-    """Return the path of the API collection that ``body`` is created in."""
-    api_version, plural, namespaced = COLLECTIONS[body["kind"]]
-    root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-    return f"{root}/namespaces/{body['metadata']['namespace']}/{plural}" if namespaced else f"{root}/{plural}"
+    """Return the path of the API collection that ``body``, an object of kgen's own, is created in."""
+    api_version = body["apiVersion"]
+    kind = api_kinds.BUILT_IN[api_kinds.group_of(api_version), body["kind"]]
+    return api_kinds.collection(api_version, kind, body["metadata"].get("namespace", ""))
 
 
 def _objects(cluster: Cluster, tokens: Sequence[str]) -> Iterator[ApiObject]:
-    yield from map(_plain, engine.render_yaml("manifests/rbac.yaml.j2"))
+    binds_kubelet_client = versions.binds_kubelet_client(cluster.kubernetes_version)
+    yield from map(_plain, engine.render_yaml("manifests/rbac.yaml.j2", binds_kubelet_client=binds_kubelet_client))
     for settings, token in zip(cluster.bootstrap_tokens, tokens, strict=True):
-        yield _bootstrap_token(settings, token)
+        yield bootstrap_token(settings, token)
     yield _cluster_info(cluster)
     yield _plain(_kubeadm_config(cluster))
     yield _plain(_kubelet_config(cluster))
@@ -63,7 +62,7 @@ def _config_map(namespace: str, name: str, data: Mapping[str, str]) -> dict[str,
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
 
 
-def _bootstrap_token(settings: BootstrapToken, token: str) -> ApiObject:
+def bootstrap_token(settings: BootstrapToken, token: str) -> ApiObject:
     """Return the Secret of a bootstrap token; its expiration is set when it is published."""
     token_id, token_secret = token.split(".")
     values = {"token-id": token_id, "token-secret": token_secret}

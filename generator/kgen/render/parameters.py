@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kgen import names
+from kgen import names, versions
 from kgen.config.model import Cluster, Machine, Taint
-from kgen.render import files, flags, manifests
+from kgen.render import bridge, environment, files, flags, manifests, node_labels, preflight
 
 
 def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
@@ -24,22 +24,22 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
         "sysctls": files.sysctls(cluster),
         "ignorePreflightErrors": [name.lower() for name in machine.registration.ignore_preflight_errors],
         "resolvConf": "resolvConf" not in cluster.kubelet,
+        "units": _units(cluster, machine),
     }
-    return common | (_master(cluster, machine) if machine.role == "master" else _node(cluster))
+    common |= preflight.parameters(cluster, machine)
+    return common | (_master(cluster, machine) if machine.role == "master" else _node(cluster, machine))
+
+
+def _units(cluster: Cluster, machine: Machine) -> list[list[str]]:
+    """Return what is enabled and started, or restarted, before the kubelet: a running containerd has no proxies yet."""
+    restarted = [["containerd", "restart"]] if environment.proxies(cluster) else []
+    return [*restarted, *bridge.units(cluster), *node_labels.units(cluster, machine)]
 
 
 def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
     others = {other.name: flags.etcd_peer_url(other) for other in cluster.masters if other.name != machine.name}
     return {
         "server": machine.local_api_endpoint,
-        "ports": [
-            machine.bind_port,
-            names.SCHEDULER_PORT,
-            names.CONTROLLER_MANAGER_PORT,
-            names.ETCD_CLIENT_PORT,
-            names.ETCD_PEER_PORT,
-            names.KUBELET_PORT,
-        ],
         "etcd": {
             "dataDir": str(cluster.etcd.data_dir),
             "peerURL": flags.etcd_peer_url(machine),
@@ -48,14 +48,27 @@ def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
         },
         "health": manifests.controller_health_urls(cluster),
         "node": {
-            "labels": {names.LABEL_CONTROL_PLANE: "", names.LABEL_EXCLUDE_LOAD_BALANCERS: ""},
+            "labels": {
+                names.LABEL_CONTROL_PLANE: "",
+                names.LABEL_EXCLUDE_LOAD_BALANCERS: "",
+                **node_labels.reserved(machine),
+            },
             "taints": [_taint(taint) for taint in machine.taints],
+            "annotations": _annotations(cluster, machine),
         },
     }
 
 
-def _node(cluster: Cluster) -> dict[str, Any]:
-    return {"server": cluster.server, "ports": [names.KUBELET_PORT], "node": {"labels": {}, "taints": []}}
+def _node(cluster: Cluster, machine: Machine) -> dict[str, Any]:
+    node = {"labels": {}, "taints": [], "annotations": _annotations(cluster, machine)}
+    return {"server": cluster.server, "node": node}
+
+
+def _annotations(cluster: Cluster, machine: Machine) -> dict[str, str]:
+    """Return what kubeadm keeps on the Node beside the kubelet's flag: the CRI socket, for its later commands."""
+    if versions.has_instance_config(cluster.kubernetes_version):
+        return {}
+    return {names.ANNOTATION_CRI_SOCKET: machine.registration.cri_socket}
 
 
 def _taint(taint: Taint) -> dict[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from kgen import payload as model
-from kgen.payload import ApiObject, Blob, Content, NodeFile, Payload, Pem
+from kgen.payload import ApiObject, Content, NodeFile, Payload, Pem
+from kgen.render import points
 
 
 def canonical(value: object) -> str:
@@ -15,34 +17,53 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
+# A gzip's window is 32 KiB: objects and files repeat the runner's words and each other's, so they follow it; digits,
+# which repeat nothing, come last.
+_LAST = ("objects", "files", "blobs")
+
+
 def encode(payload: Payload, runner_sha256: str) -> str:
     """Return the text of payload.json; the same payload always gives the same bytes."""
-    body_text = canonical(body(payload))
-    digest = hashlib.sha256(body_text.encode("ascii")).hexdigest()
-    return f'{{"body":{body_text},"format":{model.FORMAT},"runner":"{runner_sha256}","sha256":"{digest}"}}'
+    return seal(body(payload), runner_sha256)
+
+
+def seal(whole: Mapping[str, Any], runner_sha256: str) -> str:
+    """Return the text of payload.json around a body.
+
+    Public keys that the runner computes do not travel. ``sha256`` is that of the whole body, so it proves them. The
+    order of the body's keys is that in which it compresses best.
+    """
+    digest = hashlib.sha256(canonical(whole).encode("ascii")).hexdigest()
+    sent = {**whole, "blobs": points.left_out(whole["blobs"])}
+    keys = [*sorted(whole.keys() - _LAST), *_LAST]
+    ordered = ",".join(f"{canonical(key)}:{canonical(sent[key])}" for key in keys)
+    return f'{{"format":{model.FORMAT},"runner":"{runner_sha256}","sha256":"{digest}","body":{{{ordered}}}}}'
 
 
 def key_material(payload: Payload) -> str:
     """Return the part of the encoded payload that holds the blobs."""
-    return canonical({name: _blob(blob) for name, blob in payload.blobs.items()})
+    return canonical(points.left_out(_blobs(payload)))
 
 
 def body(payload: Payload) -> dict[str, Any]:
     """Return the body: the parameters, and beside them what the machine writes and publishes."""
     identity = {} if payload.is_pool else {"name": payload.name}
+    curve = points.curve_of(_blobs(payload))
+    numbers = {"curve": [curve.prime, *curve.base]} if curve else {}
     return {
         **payload.parameters,
         **identity,
+        **numbers,
         "role": payload.role,
-        "blobs": {name: _blob(blob) for name, blob in payload.blobs.items()},
+        "blobs": _blobs(payload),
         "directories": {str(path): mode for path, mode in payload.directories.items()},
         "files": [_file(file) for file in payload.files],
         "objects": [_object(entry) for entry in payload.objects],
     }
 
 
-def _blob(blob: Blob) -> list[str]:
-    return [blob.label, *(der.hex() for der in blob.der)]
+def _blobs(payload: Payload) -> dict[str, list[str]]:
+    return {name: [blob.label, *(der.hex() for der in blob.der)] for name, blob in payload.blobs.items()}
 
 
 def _file(file: NodeFile) -> list[Any]:

@@ -13,6 +13,8 @@ from kgen.providers import Provider
 from kgen.render import payload_json
 from kgen.render.cloudinit import Document
 
+_ROOMY = 0.75  # of the limit
+
 
 def takes_gzip(provider: Provider | None) -> bool:
     """Return whether documents are given to ``provider`` compressed."""
@@ -27,6 +29,22 @@ def counted(document: Document, provider: Provider | None) -> tuple[str, int]:
     encoding = "gzip" if takes_gzip(provider) else "text"
     raw = len(document.text if encoding == "text" else document.compressed)
     return encoding, provider.count(raw) if provider else raw
+
+
+def fits(document: Document, provider: Provider | None) -> bool:
+    """Return whether ``provider`` takes the document."""
+    return _within(document, provider, 1)
+
+
+def is_tight(document: Document, provider: Provider | None) -> bool:
+    """Return whether the document takes so much of what ``provider`` allows that a slow compressor is worth it."""
+    return takes_gzip(provider) and not _within(document, provider, _ROOMY)
+
+
+def _within(document: Document, provider: Provider | None, share: float) -> bool:
+    if provider is None or provider.limit_bytes is None:
+        return True
+    return counted(document, provider)[1] <= provider.limit_bytes * share
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +66,7 @@ def split(payload: Payload, head: bytes) -> dict[str, int]:
     """Return the bytes of each part of a document, each compressed on its own: keys, files, objects, runner."""
     body = payload_json.body(payload)
     parts = {
-        "keys and certificates": payload_json.canonical(body["blobs"]).encode(),
+        "keys and certificates": payload_json.key_material(payload).encode(),
         "files": payload_json.canonical(body["files"]).encode(),
         "API objects": payload_json.canonical(body["objects"]).encode(),
         "runner and what all documents share": head,
@@ -81,5 +99,7 @@ def _remedies(cluster: Cluster) -> list[str]:
         remedies.append("RSA keys do not compress: use `encryptionAlgorithm: ECDSA-P256`")
     if cluster.runner == "embedded":
         remedies.append("put the runner into the image: `image: {runner: baked}`")
+    if cluster.manifests:
+        remedies.append("apply large objects with kubectl once the cluster is up, not by `manifests:`")
     remedies.append("deliver the document from a place without this limit (a NoCloud seed)")
     return remedies

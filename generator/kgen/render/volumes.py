@@ -1,14 +1,15 @@
 """What the static pods see of the machine's disk.
 
-Facts: the manifests that ``kubeadm init --dry-run`` v1.37 prints.
+Facts: the manifests that ``kubeadm init --dry-run`` prints.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgen import names
+from kgen import names, versions
 from kgen.config.model import Cluster, Volume
+from kgen.render import flags
 
 _CA_DIRECTORIES = {
     "ca-certs": "/etc/ssl/certs",
@@ -18,6 +19,8 @@ _CA_DIRECTORIES = {
 }
 """What Debian and Ubuntu have with the package ca-certificates; kubeadm mounts what it finds on the machine."""
 
+_FLEXVOLUMES = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
+
 
 def apiserver(cluster: Cluster) -> list[Volume]:
     """Return kube-apiserver's volumes: its keys, and the CA certificates of the machine."""
@@ -25,8 +28,12 @@ def apiserver(cluster: Cluster) -> list[Volume]:
 
 
 def controller_manager(cluster: Cluster) -> list[Volume]:
-    """Return kube-controller-manager's volumes: as the API server's, and its kubeconfig."""
-    return [*apiserver(cluster), _kubeconfig("controller-manager.conf")]
+    """Return kube-controller-manager's volumes: as the API server's, its kubeconfig, and flexvolume plugins."""
+    volumes = [*apiserver(cluster), _kubeconfig("controller-manager.conf")]
+    if versions.mounts_flexvolumes(cluster.kubernetes_version):
+        path = flags.last(cluster.controller_manager.extra_args, "flex-volume-plugin-dir", _FLEXVOLUMES)
+        volumes.append(_directory("flexvolume-dir", path, read_only=False))
+    return volumes
 
 
 def scheduler(cluster: Cluster) -> list[Volume]:

@@ -7,21 +7,22 @@ import ssl
 from typing import Any
 
 from .base import Pending, Run
-from .files import pem
+
+MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
-def connect(run: Run, url: str, ca: str = "ca.crt", pair: str = "") -> Any:
+def connect(url: str, ca: str = "", pair: str = "") -> Any:
     """Return a connection to the host of ``url``, not opened yet.
 
-    ``ca`` is the blob the server is verified with, with "" nothing is. ``pair`` is a file with the client's
-    certificate and key.
+    ``ca`` is the PEM text that the server is verified with; without it nothing is. ``pair`` is a file with the
+    client's certificate and key.
     """
     scheme, _, host = url.split("/")[:3]
     if scheme == "http:":
         return http.client.HTTPConnection(host, timeout=9)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca:
-        context.load_verify_locations(cadata=pem(run, ca))
+        context.load_verify_locations(cadata=ca)
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -54,3 +55,8 @@ def expect(status: int, text: str) -> str:
 def get(link: Any, path: str) -> str:
     """Return the text at ``path``; raise Pending when it cannot be had."""
     return expect(*ask(link, "GET", path))
+
+
+def node_path(run: Run) -> Any:
+    """Return where the API has this machine's Node."""
+    return "/api/v1/nodes/" + run.body["name"]

@@ -19,28 +19,33 @@ class Pending(OSError):
     pass
 
 
+STATUS = "/run/kgen/status.json"
+
+
 class Run:
     """What the steps share.
 
     ``root`` stands before every path, ``kubelet`` is the command that replaces systemd's; ``body`` is the
-    payload as fetched, then its verified body; ``sha256`` names it; ``finished`` are the steps that need not run again.
+    payload as fetched, then its verified body; ``sha256`` names it; ``finished`` are the steps that need not run
+    again, with the seconds they took; ``asked`` are the addresses of masters that were told by the guard.
     """
 
     def __init__(self, root: str, kubelet: str) -> None:
         """Start the clock."""
         self.root = root
         self.kubelet = kubelet
-        self.start = time.time()
+        self.start = time.monotonic()
         self.step = self.sha256 = ""
         self.body: Any = None
-        self.finished: Any = []
+        self.finished: Any = {}
         self.link: Any = None
         self.listener: Any = None
+        self.asked: Any = set()
 
 
 def read(path: str) -> str:
-    """Return the text of a file."""
-    with open(path, encoding="utf-8") as file:
+    """Return the text of a file; what is no text in it becomes U+FFFD, which no checksum takes for the original."""
+    with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
 
 
@@ -63,21 +68,31 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
 
 def tell(run: Run, phase: str, error: str = "", hint: str = "", code: int = 0) -> None:
     """Write status.json."""
-    seconds = round(time.time() - run.start)
+    seconds = round(time.monotonic() - run.start)
     story = {"phase": phase, "step": run.step, "seconds": seconds, "error": error, "hint": hint, "exit_code": code}
-    write(run.root + "/run/kgen/status.json", json.dumps(story))
+    write(run.root + STATUS, json.dumps(story))
 
 
 def wait(run: Run, what: str, probe: Any, seconds: float = 240, hint: str = "see journalctl -u kubelet") -> Any:
-    """Return what ``probe()`` returns as soon as it raises nothing, for at most ``seconds`` times waitFactor."""
+    """Return what ``probe()`` returns as soon as it raises nothing, for at most ``seconds`` times waitFactor.
+
+    What is missing is reported at once, each minute, and five seconds later when it changes. Pauses grow with the
+    time already waited, so that neither the machine's processor nor a cluster that many wait for is kept busy.
+    """
+    begin = time.monotonic()
     seconds *= run.body["waitFactor"]
-    end = time.monotonic() + seconds
+    told: Any = ""
+    due: Any = 0
     while True:
         try:
             return probe()
         except (OSError, http.client.HTTPException) as problem:
             error = f"waiting for {what}: {problem or type(problem).__name__}"
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > seconds:
             raise Stop(3, f"gave up after {seconds:g} s {error}", hint)
-        tell(run, "waiting", error, hint)
-        time.sleep(0.3)
+        if waited >= due - 55 * (error != told):
+            tell(run, "waiting", error, hint)
+            print(f"kgen: {error}; {hint}")
+            told, due = error, waited + 60
+        time.sleep(min(2, 0.2 + waited / 100))

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import ssl
+import time
 from typing import Any
 
 from .api import connect, get
@@ -23,12 +24,13 @@ def answer_fresh(run: Run, context: Any) -> None:
     listener = run.listener
     while run.listener:
         try:
-            raw = listener.accept()[0]
+            raw, (host, *_) = listener.accept()
             raw.settimeout(3)
             with context.wrap_socket(raw, server_side=True) as peer:
                 # An etcd that runs already asks for its streams, too: it must not take this for a member.
                 if peer.recv(4096).startswith(b"GET /members "):
                     peer.sendall(b'HTTP/1.0 200 OK\r\n\r\n{"fresh":true}')
+                    run.asked.add(host)
         except OSError:
             pass
 
@@ -70,7 +72,7 @@ def etcd_guard(run: Run) -> None:
         problem: Any = ""
         for name, url in list(missing.items()):
             try:
-                members = json.loads(get(connect(run, url, "etcd/ca.crt", client), "/members"))
+                members = json.loads(get(connect(url, pem(run, "etcd/ca.crt"), client), "/members"))
             except (OSError, http.client.HTTPException) as error:
                 problem = error
             else:
@@ -81,6 +83,10 @@ def etcd_guard(run: Run) -> None:
             raise Pending(f"{', '.join(missing)}: {problem}")
 
     wait(run, "the other masters", probe, 9e9, "start them")
+    # The last one to come would take its answer away before the others ask, and they would wait for its etcd.
+    end = time.monotonic() + 5
+    while len(run.asked) < len(run.body["etcd"]["others"]) and time.monotonic() < end:
+        time.sleep(0.1)
 
 
 def write_etcd(run: Run) -> None:

@@ -6,35 +6,62 @@ import time
 import traceback
 from typing import Any
 
-from .base import Run, Stop, read, tell, write
-from .machine import DONE
-from .payload import PAYLOAD, STATE, clock, fetch, verify
+from .base import STATUS, Run, Stop, read, tell, write
+from .machine import DONE, later
+from .payload import STATE, clock, fetch, verify
+
+# Of both units. Nothing may order the first one after cloud-final or multi-user: runcmd waits for it.
+UNIT = (
+    "[Unit]\nStartLimitIntervalSec=0\nAfter={}\nConditionPathExists={}\n"
+    "[Service]\nType=oneshot\nExecStart=/usr/bin/python3 -u {}\n"
+    "Restart=on-failure\nRestartSec=10\nRestartPreventExitStatus=2 4\nStandardOutput=journal+console\n"
+    "[Install]\nWantedBy={}.target\n"
+)
+UNITS = (
+    ("firstboot", "cloud-config.target containerd.service network-online.target", "!" + DONE, "multi-user"),
+    ("later", "cloud-final.service", DONE, "cloud-init"),
+)
+
+
+def load(path: str, default: Any) -> Any:
+    """Return the content of a JSON file that may not be there yet."""
+    return json.loads(read(path)) if os.path.exists(path) else default
 
 
 def status(root: str) -> int:
-    """Print how far the runner is; 0: done, 3: it runs or waits, else the code it failed with."""
-    if os.path.exists(root + DONE):
-        print("done")
-        return 0
-    story = read(root + "/run/kgen/status.json")
-    print(story)
-    return json.loads(story)["exit_code"] or 3
+    """Print the story for people; 0: done, 3: it runs, waits or has not started, else the code it failed with."""
+    for steps in load(root + STATE, {}).values():
+        for name, seconds in steps.items():
+            print(f"{name} {seconds:.1f} s")
+    story = load(root + STATUS, {})
+    if story.get("phase") in (None, "done"):
+        done = os.path.exists(root + DONE)
+        print("done" if done else "not started yet: cloud-init starts it, see cloud-init status --long")
+        return 0 if done else 3
+    phase, step, seconds, error, hint, code = story.values()
+    print(f"{phase} in step {step}, {seconds} s since the start")
+    if error:
+        print(f"{error}\n{hint}")
+    return code or 3
 
 
 def launch(root: str) -> int:
-    """Make the runner a unit, start it, wait for it; print how it failed and return its exit code.
+    """Make the runner a command and a unit, start it, wait for it; print how it failed and return its exit code."""
+    for name, after, condition, target in UNITS:
+        write(f"{root}/etc/systemd/system/kgen-{name}.service", UNIT.format(after, condition, __file__, target))
+    return os.system(
+        f"ln -sf {__file__} {root}/usr/local/sbin/kgen-firstboot;"
+        "systemctl enable kgen-later kgen-firstboot && systemctl start kgen-firstboot"
+    ) and status(root)
 
-    ``enable`` reloads systemd's units. Nothing may order the unit after cloud-final or multi-user: runcmd waits for it.
-    """
-    unit = (
-        "[Unit]\nAfter=cloud-config.target containerd.service network-online.target\n"
-        f"ConditionPathExists=!{DONE}\nStartLimitIntervalSec=0\n"
-        f"[Service]\nType=oneshot\nExecStart=/usr/bin/python3 -u {__file__}\n"
-        "Restart=on-failure\nRestartSec=10\nRestartPreventExitStatus=2 4\nStandardOutput=journal+console\n"
-        "[Install]\nWantedBy=multi-user.target\n"
-    )
-    write(root + "/etc/systemd/system/kgen-firstboot.service", unit)
-    return os.system("systemctl enable --now kgen-firstboot") and status(root)
+
+def usage(root: str) -> int:
+    """Say which words there are for people."""
+    print("usage: kgen-firstboot [--status]")
+    return 2
+
+
+VERBS = {"--launch": launch, "--status": status}
 
 
 def go(run: Run, steps: Any) -> None:
@@ -44,30 +71,30 @@ def go(run: Run, steps: Any) -> None:
         if run.step in run.finished:
             continue
         tell(run, "running")
-        begin = time.time()
+        begin = time.monotonic()
         step(run)
+        seconds = time.monotonic() - begin
         if step in steps:
-            run.finished.append(run.step)
+            run.finished[run.step] = round(seconds, 1)
             write(run.root + STATE, json.dumps({run.sha256: run.finished}))
-        print(f"kgen: {run.step} {time.time() - begin:.1f} s")
+        print(f"kgen: {run.step} {seconds:.1f} s")
     tell(run, "done")
 
 
 def main(words: Any, steps: Any) -> Any:
-    """Do what the command line says and return the exit code; ``--status`` is what any other word than ours means."""
+    """Do what the command line says and return the exit code."""
     options = {"--root": "", "--kubelet-command": ""}
     while words and words[0] in options:
         name, value, *words = words
         options[name] = value
     run = Run(*options.values())
     if words:
-        return launch(run.root) if words[0] == "--launch" else status(run.root)
+        return VERBS.get(" ".join(words), usage)(run.root)
     try:
-        if not os.path.exists(run.root + DONE):
+        if os.path.exists(run.root + DONE):
+            later(run)
+        else:
             go(run, steps)
-        elif os.path.exists(run.root + PAYLOAD):
-            # Left by a power cut, or delivered again: it is not applied.
-            os.remove(run.root + PAYLOAD)
         return 0
     except Stop as stop:
         code, error, hint = stop.args
@@ -77,6 +104,10 @@ def main(words: Any, steps: Any) -> Any:
         # Only its kind and place: its message may quote the payload.
         traceback.print_tb(problem.__traceback__)
         code, error, hint = 1, type(problem), "report it"
-    print(f"kgen: {run.step} failed: {error}; {hint}")
     tell(run, "failed", f"{error}", hint, code)
+    line = "*" * 72
+    print(
+        f"{line}\nFirst boot of this Kubernetes machine\nkgen: {run.step} failed: {error}\nTo do: {hint}\n"
+        f"After a repair: systemctl start kgen-firstboot (so far: kgen-firstboot --status)\n{line}"
+    )
     return code

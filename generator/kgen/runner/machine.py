@@ -3,17 +3,18 @@
 import glob
 import json
 import os
+import re
 import socket
 
-from .base import Pending, Run, Stop, wait, write
+from .base import Pending, Run, Stop, read, wait, write
 from .payload import PAYLOAD
 
 CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 DONE = "/var/lib/kgen/done"
-# cloud-init's copies of the user-data, and of what it made of it. It takes an empty obj.pkl for none.
+# cloud-init's copies of the user-data, and of what it made of it. The first one, when empty, is none to the next boot.
 COPIES = (
-    "/var/lib/cloud/instances/*/*.txt*",
     "/var/lib/cloud/instances/*/*.pkl",
+    "/var/lib/cloud/instances/*/*.txt*",
     "/run/cloud-init/combined*",
     "/run/kgen/*.pem",
 )
@@ -34,14 +35,21 @@ def system(run: Run) -> None:
             print("warning:", error)
 
 
-def systemctl(run: Run, verb: str) -> None:
-    """``start`` (at every boot, too) or ``restart`` the kubelet."""
-    if os.system(f"{run.kubelet} {verb}" if run.kubelet else f"systemctl enable kubelet; systemctl {verb} kubelet"):
-        raise Stop(1, f"cannot {verb} the kubelet", "see journalctl -u kubelet")
+def systemctl(run: Run, verb: str, unit: str = "") -> None:
+    """Enable a unit, the kubelet unless named, and ``start`` or ``restart`` it.
+
+    ``enable`` makes systemd read unit files again.
+    """
+    name = unit or "kubelet"
+    command = f"{run.kubelet} {verb} {unit}" if run.kubelet else f"systemctl enable {name}; systemctl {verb} {name}"
+    if os.system(command):
+        raise Stop(1, f"cannot {verb} {name}", "see journalctl -u " + name)
 
 
 def kubelet(run: Run) -> None:
-    """Start the kubelet; its files are in place."""
+    """Start the kubelet; its files are in place. Units it depends on come first."""
+    for unit, verb in run.body["units"]:
+        systemctl(run, verb, unit)
     systemctl(run, "start")
 
 
@@ -56,8 +64,13 @@ def certificate(run: Run) -> None:
 
 
 def cleanup(run: Run) -> None:
-    """Leave no other copy of the secrets behind."""
-    for pattern in COPIES:
+    """Leave no other copy of the secrets behind.
+
+    cloud-init's last stage may have to load its object yet, at a boot that goes on after a cut: then ``later`` comes.
+    """
+    path = run.root + "/run/cloud-init/status.json"
+    is_needed = os.path.exists(path) and not json.loads(read(path))["v1"]["modules-final"]["start"]
+    for pattern in COPIES[is_needed:]:
         for path in glob.glob(run.root + pattern):
             os.chmod(path, 0o600)
             os.truncate(path, 0)
@@ -67,3 +80,16 @@ def done(run: Run) -> None:
     """Record what this machine is; then the payload goes."""
     write(run.root + DONE, json.dumps({"payload": run.sha256, "hostname": socket.gethostname()}))
     os.remove(run.root + PAYLOAD)
+
+
+def later(run: Run) -> None:
+    """Take away what a later boot has delivered again to a machine that is done; another payload is not applied."""
+    run.step = "later"
+    cleanup(run)
+    path = run.root + PAYLOAD
+    if os.path.exists(path):
+        found = [*re.findall('"sha256":"([0-9a-f]{64})', read(path)), "(damaged)"]
+        os.remove(path)
+        mine = json.loads(read(run.root + DONE))["payload"]
+        if mine != found[0]:
+            raise Stop(2, f"payload {found[0]} is not applied, this machine has {mine}", "rebuild this machine")

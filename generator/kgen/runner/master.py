@@ -3,33 +3,33 @@
 import json
 import re
 import sys
-from typing import Any
 
-from .api import ask, connect, expect, get
-from .base import Run, read, wait, write
+from .api import MERGE, ask, connect, expect, get, node_path
+from .base import Run, read, write
 from .files import files, stage
 from .guard import etcd_guard, write_etcd
+from .logs import watch
 from .loop import main
-from .machine import CURRENT, certificate, cleanup, done, kubelet, system, systemctl
+from .machine import CURRENT, certificate, cleanup, done, kubelet, system
 from .preflight import preflight
-from .publish import api, publish
+from .publish import APISERVER, api, publish
 
 
 def healthy(run: Run, name: str, url: str) -> None:
     """Wait until a component answers at its health URL; its certificate may be its own."""
-    wait(run, f"{name} at {url}", lambda: get(connect(run, url, ""), url))
+    link = connect(url)
+    watch(run, name, f"{name} at {url}", lambda: get(link, url))
 
 
 def etcd(run: Run) -> None:
-    """Start etcd and wait until it is ready."""
-    write_etcd(run)
+    """Wait until etcd is ready; the kubelet found its static pod when it started."""
     healthy(run, "etcd", run.body["etcd"]["healthURL"])
 
 
 def apiserver(run: Run) -> None:
     """Start kube-apiserver and wait until it is ready."""
     stage(run, "apiserver")
-    wait(run, "kube-apiserver at " + run.body["server"], lambda: get(api(run), "/readyz"))
+    watch(run, APISERVER, f"{APISERVER} at {run.body['server']}", lambda: get(api(run), "/readyz"))
 
 
 def controllers(run: Run) -> None:
@@ -44,28 +44,35 @@ def controllers_healthy(run: Run) -> None:
 
 
 def kubelet_finalize(run: Run) -> None:
-    """Point kubelet.conf at the certificate that the kubelet renews by itself, as kubeadm does."""
+    """Point kubelet.conf at the certificate that the kubelet renews by itself, as kubeadm does.
+
+    The running kubelet uses it already: its certificate manager hands each new one to its connections.
+    """
     certificate(run)
     path = run.root + "/etc/kubernetes/kubelet.conf"
     write(path, re.sub("(client-.*)-data: .*", r"\1: " + CURRENT, read(path)), 0o600)
-    systemctl(run, "restart")
 
 
 def mark_node(run: Run) -> None:
-    """Put the master's labels and taints on its Node, beside what is there already."""
-    path = "/api/v1/nodes/" + run.body["name"]
-    labels, taints = run.body["node"].values()
+    """Put the master's annotations, labels and taints on its Node, beside what is there already.
+
+    A taint of the same key and effect is replaced, as kubeadm does. A write in between makes this one fail: 409.
+    """
+    path = node_path(run)
+    annotations, labels, taints = (run.body["node"][name] for name in ("annotations", "labels", "taints"))
+    ours = [(taint["key"], taint["effect"]) for taint in taints]
 
     def probe() -> None:
         node = json.loads(get(api(run), path))
-        there = node["spec"].get("taints", [])
-        body: Any = {
-            "metadata": {"labels": labels, "resourceVersion": node["metadata"]["resourceVersion"]},
-            "spec": {"taints": there + [taint for taint in taints if taint not in there]},
+        there = [taint for taint in node["spec"].get("taints", []) if (taint["key"], taint["effect"]) not in ours]
+        version = node["metadata"]["resourceVersion"]
+        body = {
+            "metadata": {"annotations": annotations, "labels": labels, "resourceVersion": version},
+            "spec": {"taints": there + taints},
         }
-        expect(*ask(api(run), "PATCH", path, body, {"Content-Type": "application/merge-patch+json"}))
+        expect(*ask(api(run), "PATCH", path, body, MERGE))
 
-    wait(run, "Node " + run.body["name"], probe)
+    watch(run, APISERVER, "Node " + run.body["name"], probe)
 
 
 # In boot order. A step's name is state on disk: never rename one.
@@ -74,6 +81,7 @@ STEPS = (
     system,
     files,
     etcd_guard,
+    write_etcd,
     kubelet,
     etcd,
     apiserver,

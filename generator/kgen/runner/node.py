@@ -7,9 +7,9 @@ import ssl
 import sys
 from typing import Any
 
-from .api import ask, connect, expect, get
+from .api import MERGE, ask, connect, expect, get, node_path
 from .base import Pending, Run, Stop, read, wait
-from .files import files
+from .files import files, pem
 from .loop import main
 from .machine import CURRENT, certificate, cleanup, done, kubelet, system
 from .preflight import preflight
@@ -21,7 +21,7 @@ def endpoint(run: Run) -> None:
     """Wait until the cluster's endpoint answers and takes the bootstrap token."""
     token = re.findall(r'token: "?([\w.]+)', read(run.root + BOOTSTRAP))[0]
     url = run.body["server"]
-    link = connect(run, url)
+    link = connect(url, pem(run, "ca.crt"))
 
     def probe() -> None:
         try:
@@ -40,15 +40,15 @@ def endpoint(run: Run) -> None:
     wait(run, url, probe, 900, "are the masters up?")
 
 
-def own_node(run: Run) -> Any:
-    """Return the Node as this node itself may read it."""
-    link = connect(run, run.body["server"], "ca.crt", run.root + CURRENT)
-    return json.loads(get(link, "/api/v1/nodes/" + run.body["name"]))
+def own(run: Run) -> Any:
+    """Return a connection with the kubelet's own certificate, which is another one after each renewal."""
+    return connect(run.body["server"], pem(run, "ca.crt"), run.root + CURRENT)
 
 
 def registered(run: Run) -> None:
-    """Wait until the kubelet has registered the Node; then nothing needs the token any more."""
-    wait(run, "Node " + run.body["name"], lambda: own_node(run))
+    """Wait until the kubelet has registered the Node, and annotate it; then nothing needs the token any more."""
+    body = {"metadata": {"annotations": run.body["node"]["annotations"]}}
+    wait(run, "Node " + run.body["name"], lambda: expect(*ask(own(run), "PATCH", node_path(run), body, MERGE)))
     if os.path.exists(run.root + BOOTSTRAP):
         os.remove(run.root + BOOTSTRAP)
 
@@ -57,7 +57,7 @@ def ready(run: Run) -> None:
     """Wait until the Node is Ready, or lacks nothing but a CNI plugin, which may come later."""
 
     def probe() -> None:
-        for each in own_node(run)["status"].get("conditions", ()):
+        for each in json.loads(get(own(run), node_path(run)))["status"].get("conditions", ()):
             if each["type"] == "Ready":
                 if each["status"] == "True" or "NetworkReady=false" in each["message"]:
                     return

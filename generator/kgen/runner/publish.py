@@ -4,15 +4,18 @@ import time
 from typing import Any
 
 from .api import ask, connect, expect
-from .base import Run, Stop, wait
-from .files import b64, expand, pair
+from .base import Run, Stop
+from .files import b64, expand, pair, pem
+from .logs import watch
 from .payload import REBUILD
+
+APISERVER = "kube-apiserver"
 
 
 def api(run: Run) -> Any:
     """Return the connection to this master's API server with the super-admin's credential."""
     if not run.link:
-        run.link = connect(run, run.body["server"], "ca.crt", pair(run, "super-admin"))
+        run.link = connect(run.body["server"], pem(run, "ca.crt"), pair(run, "super-admin"))
     return run.link
 
 
@@ -34,7 +37,7 @@ def create(run: Run, collection: str, body: Any) -> None:
             raise Stop(1, f"{kind} {name} is refused: HTTP {status} {said}", REBUILD)
         expect(status, said)
 
-    wait(run, f"{kind} {name}", probe)
+    watch(run, APISERVER, f"{kind} {name}", probe)
 
 
 def publish(run: Run) -> None:
@@ -46,7 +49,7 @@ def publish(run: Run) -> None:
         status, said = ask(api(run), "GET", collection + "/" + last["metadata"]["name"])
         return status == 404 or not expect(status, said)
 
-    if wait(run, run.body["server"], probe):
+    if watch(run, APISERVER, run.body["server"], probe):
         for collection, body, fill, ttl in objects:
             for keys, content in fill:
                 place = body

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Any
 
 import yaml
@@ -65,6 +66,7 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
         "serviceAccount": {"algorithm": pair.algorithm, "publicKey": pair.public, "key": pair.key},
         "bootstrapTokens": list(bundle.tokens),
         "passwordHashes": dict(bundle.password_hashes),
+        **({"podCIDRs": dict(bundle.pod_ranges)} if bundle.pod_ranges else {}),
         "verified": bundle.verified,
     }
 
@@ -98,6 +100,7 @@ class _Reader(NodeReader):
             service_account=found["serviceAccount"],
             tokens=found["bootstrapTokens"],
             password_hashes=found["passwordHashes"],
+            pod_ranges=found.get("podCIDRs", {}),
             verified=found.get("verified", ""),
             file=self.file,
         )
@@ -180,6 +183,16 @@ class _Reader(NodeReader):
     def hashes(self, node: yaml.Node, field: str) -> dict[str, str]:
         return {name: self.text(value, f"{field}.{name}") for _, name, value in self.items(node, field)}
 
+    def pod_ranges(self, node: yaml.Node, field: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for _, name, value in self.items(node, field):
+            text = self.text(value, f"{field}.{name}")
+            try:
+                found[name] = str(ip_network(text))
+            except ValueError:
+                self.report(value, f"{field}.{name}", "B103", "is not a network", RESTORE)
+        return found
+
     def verified(self, node: yaml.Node, field: str) -> str:
         return self.text(node, field)
 
@@ -191,9 +204,10 @@ _SECTIONS: dict[str, Callable[[_Reader, yaml.Node, str], Any]] = {
     "serviceAccount": _Reader.service_account,
     "bootstrapTokens": _Reader.tokens,
     "passwordHashes": _Reader.hashes,
+    "podCIDRs": _Reader.pod_ranges,
     "verified": _Reader.verified,
 }
-_OPTIONAL = ("verified",)
+_OPTIONAL = ("podCIDRs", "verified")
 _REQUIRED = ("apiVersion", "kind", *(key for key in _SECTIONS if key not in _OPTIONAL))
 
 

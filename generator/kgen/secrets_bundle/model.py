@@ -54,7 +54,8 @@ class Bundle:
     """Everything of one cluster that came from randomness or the clock.
 
     ``authorities`` and ``certificates`` are keyed by the names of ``kgen.pki.plan``. ``tokens`` has one bootstrap
-    token for each entry of ``bootstrapTokens``, ``password_hashes`` one crypt hash for each user with a password.
+    token for each entry of ``bootstrapTokens``, ``password_hashes`` one crypt hash for each user with a password,
+    ``pod_ranges`` the range of each machine's pods where kgen assigns them, also of machines that are gone.
     ``verified`` is the ``digest`` at which every key and certificate was last verified. ``file`` is where the bundle
     was read from, for messages.
     """
@@ -65,6 +66,7 @@ class Bundle:
     service_account: ServiceAccount
     tokens: tuple[str, ...] = field(default=(), repr=False)
     password_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pod_ranges: Mapping[str, str] = field(default_factory=dict)
     verified: str = ""
     file: str = field(default="", compare=False)
 

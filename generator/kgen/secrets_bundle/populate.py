@@ -9,6 +9,7 @@ from datetime import datetime
 from kgen.config.model import Cluster
 from kgen.errors import InputError, Problem
 from kgen.pki.plan import Request, plan
+from kgen.secrets_bundle import pod_ranges
 from kgen.secrets_bundle.advice import advice
 from kgen.secrets_bundle.membership import members, refuse_other_masters
 from kgen.secrets_bundle.model import Bundle, Issued, digest
@@ -22,7 +23,8 @@ ASKED_FOR = "renewal was asked for"
 class Populated:
     """A bundle with everything the cluster needs, and what it took.
 
-    ``created`` names what is new: certificates, ``sa``, ``bootstrapTokens[0]``, ``passwordHashes.<user>``.
+    ``created`` names what is new: certificates, ``sa``, ``bootstrapTokens[0]``, ``passwordHashes.<user>``,
+    ``podCIDRs.<machine>``.
     ``reissued`` pairs each leaf that was issued again with the reason. ``changed``: the file must be written.
     """
 
@@ -50,7 +52,8 @@ def populate(
 
     Raises:
         ProblemsError: keys and certificates of the bundle do not fit each other.
-        InputError: the masters are others than those of the first render; a leaf is due and its CA cannot sign.
+        InputError: the masters are others than those of the first render; a leaf is due and its CA cannot sign; the
+            ranges of the pods do not fit the cluster file.
     """
     source = source or Source()
     requests = plan(cluster)
@@ -72,6 +75,7 @@ def populate(
         service_account=issued.service_account,
         tokens=_tokens(kept.tokens if kept else (), len(cluster.bootstrap_tokens), source),
         password_hashes=password_hashes(cluster.users, kept.password_hashes if kept else {}, source),
+        pod_ranges=pod_ranges.assign(cluster, kept.pod_ranges if kept else {}, kept.file if kept else ""),
         file=kept.file if kept else "",
     )
     populated = replace(populated, verified=digest(populated, requests))
@@ -128,3 +132,5 @@ def _created(kept: Bundle | None, populated: Bundle) -> Iterator[str]:
     for user, hashed in populated.password_hashes.items():
         if old_hashes.get(user) != hashed:
             yield f"passwordHashes.{user}"
+    old_ranges = kept.pod_ranges if kept else {}
+    yield from (f"podCIDRs.{name}" for name, text in populated.pod_ranges.items() if old_ranges.get(name) != text)

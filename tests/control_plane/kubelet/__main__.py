@@ -101,8 +101,11 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=Path("/run/images"), help="preloaded images: NAME:TAG/<files>")
     parser.add_argument("--version", default="v1.37.2", help="what the Node reports as its kubelet's version")
     parser.add_argument("verb", choices=("start", "restart", "stop", "daemon"))
+    parser.add_argument("unit", nargs="?", help="another unit than the kubelet: there is none here")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if args.unit:
+        return
     if args.verb == "daemon":
         daemon(args.root, args.images, args.version)
         return

@@ -9,6 +9,7 @@ import pytest
 
 from kgen.cli import render as module
 from kgen.pipeline import DocumentInfo
+from kgen.render import cloudinit, size
 from kgen.secrets_bundle import store
 
 
@@ -232,6 +233,28 @@ def test_size_of_a_kept_gzip_is_that_on_disk(kgen, rendered, here):
     assert data["artifacts"][1]["bytes"] == len(other_zlib)
 
 
+def test_a_gzip_on_disk_that_does_not_fit_is_made_again(kgen, rendered, here):
+    before = json.loads(kgen("render", "prod.yaml", "--json").out)["artifacts"][0]
+    path = here / before["path"]
+    stored = gzip.compress(gzip.decompress(path.read_bytes()), 0, mtime=0)
+    path.write_bytes(stored)
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "provider: oracle\n")
+    data = json.loads(kgen("render", "prod.yaml", "--json").out)
+    assert data["artifacts"][0]["sha256"] == before["sha256"]
+    assert len(path.read_bytes()) < 24_000 < len(stored)  # as base64: Oracle's 32,000
+
+
+def test_a_tight_document_of_a_master_is_packed_once(kgen, here, monkeypatch):
+    packed = []
+    real = cloudinit.packed
+    monkeypatch.setattr(cloudinit, "packed", lambda document: packed.append(document) or real(document))
+    monkeypatch.setattr(size, "_ROOMY", 0.5)  # whatever a master weighs by now
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "provider: oracle\n")
+    for _ in range(2):
+        assert kgen("render", "prod.yaml").code == 0
+        assert len(packed) == 1
+
+
 def document(name: str, role="node", is_pool=False, size=5_000, limit=16_384) -> DocumentInfo:
     expiry = datetime(2030, 1, 2, tzinfo=UTC)
     path = PurePosixPath(f"user-data/{name}.yaml.gz")
@@ -259,3 +282,30 @@ def test_long_table_groups_plain_nodes_in_one_line():
 def test_table_without_a_limit_shows_bytes_only():
     line = module.documents_table(Path("o"), [document("w1", limit=None)]).splitlines()[1]
     assert line.split() == ["w1", "node", "5,000", "2030-01-02", "o/user-data/w1.yaml.gz"]
+
+
+def test_manifests_are_among_the_objects_of_the_output(kgen, here):
+    names = [f"c{number}" for number in range(100)]
+    objects = (f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}" for name in names)
+    (here / "mine.yaml").write_text("\n---\n".join([*objects, SECRET]))
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "manifests: [mine.yaml]\n")
+    assert kgen("render", "prod.yaml").code == 0
+    files = sorted((here / "outputs/prod/api").iterdir())
+    assert [file.name.partition("-default-")[2] for file in files[-102:-1]] == [
+        *(f"{name}.yaml" for name in names),
+        "pin.yaml",
+    ]
+    assert files[-1].name.endswith("-configmap-kube-system-kgen.yaml")
+    assert files[-2].stat().st_mode & 0o777 == 0o600
+
+
+def test_problems_of_manifests_are_printed_with_their_place_and_no_secret(kgen, here):
+    (here / "mine.yaml").write_text(f"{SECRET}stringData: {{pin: 0123}}\n")
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "manifests: [mine.yaml]\n")
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 2
+    assert "mine.yaml:4:19: stringData.pin: stringData.pin must be a text [K504]" in ended.err
+    assert "0123" not in ended.err
+
+
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: pin}\n"

@@ -1,7 +1,8 @@
 """Reads the broken cluster files below ``broken/``.
 
 ``=== title`` starts a whole file, ``==+ title`` one that goes on after BASE (so its first line is line 5). Lines that
-start with ``!!`` are what must be found, all of it: line, column, field, code.
+start with ``!!`` are what must be found, all of it: line, column, field, code. After ``>> name`` come the lines of
+another file, beside the cluster file; what is found there has its name before the line.
 """
 
 from __future__ import annotations
@@ -28,26 +29,36 @@ class Case:
     title: str
     lines: list[str]
     expected: list[str] = field(default_factory=list)
+    others: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        """Return the file."""
+        """Return the cluster file."""
         return "".join(f"{line}\n" for line in self.lines)
+
+    def write_others(self, directory: Path) -> None:
+        """Write the files beside the cluster file."""
+        for name, lines in self.others.items():
+            (directory / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def cases() -> Iterator[Case]:
     """Yield every case of every file, in order."""
     for path in sorted(DIRECTORY.glob("*.txt")):
         case: Case | None = None
+        lines: list[str] = []
         for line in path.read_text(encoding="utf-8").splitlines():
             head = _HEAD.fullmatch(line)
             if head:
                 if case:
                     yield case
-                case = Case(f"{path.stem}: {head[2]}", BASE.splitlines() if head[1] == "+" else [])
+                lines = BASE.splitlines() if head[1] == "+" else []
+                case = Case(f"{path.stem}: {head[2]}", lines)
             elif case and line.startswith("!! "):
                 case.expected.append(line.removeprefix("!! "))
+            elif case and line.startswith(">> "):
+                lines = case.others.setdefault(line.removeprefix(">> "), [])
             elif case:
-                case.lines.append(line)
+                lines.append(line)
         if case:
             yield case

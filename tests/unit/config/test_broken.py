@@ -17,19 +17,27 @@ def test_there_are_many():
     assert len({case.title for case in CASES}) == len(CASES)
 
 
+def _place(problem):
+    file = "" if problem.file == "cluster.yaml" else f"{problem.file}:"
+    return f"{file}{problem.line}:{problem.column}"
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
-def test_broken(case):
+def test_broken(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    case.write_others(tmp_path)
     with pytest.raises(ProblemsError) as caught:
         load_text(case.text, "cluster.yaml")
     found = [
-        " ".join(filter(None, [f"{problem.line}:{problem.column}", problem.field, problem.code]))
-        for problem in caught.value.problems
+        " ".join(filter(None, [_place(problem), problem.field, problem.code])) for problem in caught.value.problems
     ]
     assert found == case.expected
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
-def test_messages_are_sentences(case):
+def test_messages_are_sentences(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    case.write_others(tmp_path)
     with pytest.raises(ProblemsError) as caught:
         load_text(case.text, "cluster.yaml")
     for problem in caught.value.problems:

@@ -254,10 +254,10 @@ def test_warnings(text, code):
     assert codes(text) == [code]
 
 
-def test_warns_once_about_a_label_nobody_sets():
+def test_takes_labels_of_listed_nodes_that_the_masters_set():
     machines = "".join(f"  - {{name: w{n}, role: node, labels: {{node-role.kubernetes.io/web: ''}}}}\n" for n in "12")
     base = "apiVersion: kgen/v1\nname: c\nkubernetesVersion: v1.37.2\nmachines:\n"
-    assert codes(machines, base + "  - {name: m1, role: master, address: 10.0.0.1, labels: {rack: a}}\n") == ["K908"]
+    assert codes(machines, base + "  - {name: m1, role: master, address: 10.0.0.1, labels: {rack: a}}\n") == []
 
 
 def test_warns_about_a_patch_it_does_not_know():

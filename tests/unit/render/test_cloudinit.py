@@ -1,5 +1,6 @@
 import base64
 import gzip
+import hashlib
 import json
 from dataclasses import replace
 
@@ -23,6 +24,18 @@ def test_the_gzip_holds_the_text_and_no_time():
     assert gzip.decompress(made.compressed) == made.text
     assert made.compressed[4:8] == bytes(4)
     assert made.text.startswith(b"#cloud-config\n")
+
+
+def test_packed_is_the_same_text_in_fewer_bytes():
+    cluster = clusters.one_master()
+    made = document(
+        cluster, cluster.machines[0], json.dumps([hashlib.sha512(bytes([n])).hexdigest() for n in range(9)])
+    )
+    packed = cloudinit.packed(made)
+    assert packed.text == made.text == gzip.decompress(packed.compressed)
+    assert len(packed.compressed) < len(made.compressed)
+    assert packed.compressed[4:8] == bytes(4)
+    assert cloudinit.packed(made) == packed
 
 
 def test_documents_of_one_role_continue_from_one_head():

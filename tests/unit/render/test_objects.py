@@ -6,7 +6,9 @@ import pytest
 import yaml
 from tests.clusters import one_master, three_masters
 
-from kgen.config.model import Addon, BootstrapToken
+from kgen.config import api_kinds
+from kgen.config.model import Addon, BootstrapToken, Manifest
+from kgen.errors import InputError
 from kgen.payload import PemBase64
 from kgen.render import objects
 
@@ -42,9 +44,9 @@ def test_what_is_referred_to_is_published_before():
 
 def test_every_object_is_created_in_the_collection_of_its_kind():
     for entry in published(three_masters()):
-        api_version, _, namespaced = objects.COLLECTIONS[entry.kind]
-        assert entry.body["apiVersion"] == api_version
-        assert bool(entry.namespace) is namespaced
+        kind = api_kinds.BUILT_IN[api_kinds.group_of(entry.body["apiVersion"]), entry.kind]
+        assert entry.body["apiVersion"].rpartition("/")[2] in kind.versions
+        assert bool(entry.namespace) is kind.namespaced
     assert one(one_master(), "Role", "kube-proxy").collection == (
         "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles"
     )
@@ -92,3 +94,32 @@ def test_only_generated_component_configurations_carry_a_hash():
     for name in ("kubelet-config", "kube-proxy"):
         assert "annotations" in one(one_master(), "ConfigMap", name).body["metadata"]
         assert "annotations" not in one(ours, "ConfigMap", name).body["metadata"]
+
+
+def manifest(kind, namespace, name):
+    metadata = {"name": name, "namespace": namespace}
+    body = {"apiVersion": "v1", "kind": kind, "metadata": metadata}
+    return Manifest(f"/api/v1/namespaces/{namespace}/{kind.lower()}s", body, "a.yaml:1:1")
+
+
+def test_the_users_objects_come_after_the_add_ons_and_before_the_mark():
+    cluster = replace(one_master(), manifests=(manifest("Secret", "a", "b"), manifest("ConfigMap", "a", "b")))
+    *own, secret, settings, mark = published(cluster)
+    assert own == list(published(one_master())[:-1])
+    assert (secret.kind, settings.kind, mark.name) == ("Secret", "ConfigMap", "kgen")
+    assert secret.collection == "/api/v1/namespaces/a/secrets"
+    assert secret.fill == ()
+    assert secret.ttl_seconds is None
+
+
+@pytest.mark.parametrize("name", ["coredns", "kgen", "kubeadm-config"])
+def test_an_object_of_kgens_own_cannot_be_the_users(name):
+    cluster = replace(one_master(), manifests=(manifest("ConfigMap", "kube-system", name),))
+    with pytest.raises(InputError, match=f"a.yaml:1:1: kgen publishes ConfigMap {name} itself"):
+        published(cluster)
+
+
+def test_a_disabled_add_on_makes_room():
+    mine = (manifest("ConfigMap", "kube-system", "coredns"),)
+    cluster = replace(one_master(), dns=Addon(disabled=True), manifests=mine)
+    assert published(cluster)[-2].name == "coredns"

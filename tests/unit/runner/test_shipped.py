@@ -1,17 +1,22 @@
 """The shipped runner, run as the script it is, below a scratch root."""
 
 import json
+import os
+import re
 import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import clusters
 from tests.components import debian
 from tests.unit.runner import scratch
 from tests.unit.runner.scratch import DONE, PAYLOAD, STATE, Scratch
 
+from kgen.config.model import HttpProxy
 from kgen.payload import expand
 from kgen.render import payload_json
 
@@ -23,10 +28,22 @@ PYTHONS = [
     pytest.param(NEWEST, id="newest", marks=pytest.mark.real),
 ]
 UP_TO_FILES = ["preflight", "system", "files"]
+UP_TO_KUBELET = [*UP_TO_FILES, "etcd-guard", "write-etcd"]
 
 
 def body(role="master", **changes):
     return scratch.body_for_this_host(scratch.default_payloads()[role], **changes)
+
+
+def failure(output):
+    """Return what the frame on the console says, without its prefix."""
+    *_, frame, end = output.split("*" * 72 + "\n")
+    assert end == ""
+    first, what, remedy, continuation = frame.splitlines()
+    assert "Kubernetes" in first
+    assert remedy.startswith("To do: ")
+    assert "systemctl start kgen-firstboot" in continuation
+    return what.removeprefix("kgen: ")
 
 
 @pytest.fixture
@@ -35,12 +52,12 @@ def machine(tmp_path):
 
 
 def written(role):
-    """Return what the first stage must have written: mode and content by path."""
+    """Return what must be there when the kubelet starts: mode and content by path."""
     payload = scratch.default_payloads()[role]
     return {
         str(file.path): (file.mode, expand(file.content, payload.blobs).encode())
         for file in payload.files
-        if file.stage == "files"
+        if file.stage in ("files", "etcd")
     }
 
 
@@ -50,13 +67,13 @@ def test_a_master_gets_to_the_kubelet(tmp_path, suite):
     machine = Scratch(tmp_path, body(), python)
     code, output = machine.run()
     assert code == 1, output
-    assert machine.steps() == [*UP_TO_FILES, "etcd-guard"]
+    assert machine.steps() == UP_TO_KUBELET
     assert machine.tree() == written("master")
     status = machine.status()
     assert (status["phase"], status["step"], status["exit_code"]) == ("failed", "kubelet", 1)
-    assert status["error"] == "cannot start the kubelet"
+    assert status["error"] == "cannot start kubelet"
     assert "journalctl" in status["hint"]
-    assert "cannot start the kubelet" in output.splitlines()[-1]
+    assert failure(output) == "kubelet failed: cannot start kubelet"
     assert (tmp_path / "proc/sys/net/ipv4/ip_forward").read_text() == "1"
 
 
@@ -69,6 +86,26 @@ def test_a_node_waits_for_its_endpoint(tmp_path, suite):
     assert machine.steps() == UP_TO_FILES
     assert machine.tree() == written("node")
     assert "gave up after 0.9 s waiting for https://127.0.0.1:1: [Errno 111] Connection refused" in output
+
+
+def test_other_units_come_before_the_kubelet(tmp_path):
+    machine = Scratch(tmp_path, body(units=[["containerd", "restart"], ["kgen-routes.service", "start"]]))
+    calls = tmp_path / "calls"
+    stand_in = tmp_path / "systemctl"
+    stand_in.write_text(f'echo "$@" >> {calls}; test $# = 2\n')
+    assert machine.run(kubelet=f"sh {stand_in}")[0] == 1
+    assert calls.read_text().splitlines() == ["restart containerd", "start kgen-routes.service", "start"]
+    stand_in.write_text("exit 1")
+    assert machine.run(kubelet=f"sh {stand_in}")[0] == 1
+    assert machine.status()["error"] == "cannot restart containerd"
+    assert machine.status()["hint"].endswith("journalctl -u containerd")
+
+
+def test_containerd_is_restarted_where_it_gets_proxies():
+    proxy = HttpProxy(http_proxy="http://proxy.example:3128")
+    made = scratch.payloads(replace(clusters.one_master(), http_proxy=proxy))["m1"]
+    assert made.parameters["units"] == [["containerd", "restart"]]
+    assert scratch.default_payloads()["master"].parameters["units"] == []
 
 
 def test_directories_have_their_modes(machine):
@@ -100,7 +137,7 @@ def test_killed_between_two_files_it_leaves_whole_files_and_repeats_the_step(mac
     assert found == {path: expected[path] for path in list(expected)[: count - 1]}
     assert machine.run()[0] == 1
     assert machine.tree() == expected
-    assert machine.steps() == [*UP_TO_FILES, "etcd-guard"]
+    assert machine.steps() == UP_TO_KUBELET
 
 
 @pytest.mark.parametrize("event", ["before-state", "after-state"])
@@ -109,7 +146,7 @@ def test_killed_around_the_state_it_goes_on_from_there(machine, event, count):
     code, _ = machine.run(before=[str(KILL), event, str(count)])
     assert code == -9
     finished = count if event == "after-state" else count - 1
-    steps = [*UP_TO_FILES, "etcd-guard"]
+    steps = UP_TO_KUBELET
     assert (machine.steps() if finished else []) == steps[:finished]
     code, output = machine.run()
     assert code == 1
@@ -134,11 +171,10 @@ def test_the_state_of_another_payload_does_not_count(machine):
 
 def test_only_one_line_a_step(machine):
     _, output = machine.run()
-    *steps, failure = output.splitlines()
+    steps = [line for line in output.partition("***")[0].splitlines() if not line.startswith("warning ")]
     assert [line.split()[:2] for line in steps] == [
-        ["kgen:", name] for name in ("fetch", "verify", "clock", *UP_TO_FILES, "etcd-guard")
+        ["kgen:", name] for name in ("fetch", "verify", "clock", *UP_TO_KUBELET)
     ]
-    assert failure.startswith("kgen: kubelet failed: ")
 
 
 def damage(text: str) -> str:
@@ -162,7 +198,7 @@ def test_a_damaged_payload_is_refused(machine, change, reason):
     path.write_text(change(path.read_text()))
     code, output = machine.run()
     assert code == 4
-    assert reason in output.splitlines()[-1]
+    assert reason in failure(output)
     assert "rebuild" in machine.status()["hint"]
     assert machine.tree() == {}
 
@@ -175,9 +211,8 @@ def test_a_damaged_runner_is_refused(machine):
 def test_a_missing_payload_is_said(machine):
     (machine.root / PAYLOAD).unlink()
     code, output = machine.run()
-    assert code == 1
-    assert "No such file or directory" in output
-    assert PAYLOAD in output
+    assert code == machine.status()["exit_code"] == 4
+    assert f"payload /{PAYLOAD} is missing" in failure(output)
 
 
 def test_an_expired_certificate_stops_at_once_and_is_named(tmp_path):
@@ -217,8 +252,8 @@ def test_preflight_reports_all_findings_at_once(tmp_path):
     assert error in output
     for finding in (
         "FileAvailable--etc-kubernetes-manifests-etcd.yaml: /etc/kubernetes/manifests/etcd.yaml exists",
-        "KgenAddress: 192.0.2.1: ",
-        "KgenAddress: 2001:db8::1: ",
+        "KgenAddress: 192.0.2.1 ",
+        "KgenAddress: 2001:db8::1 ",
         f"KgenNodeName: hostname is {scratch.HOST}, not another",
     ):
         assert finding in error
@@ -226,12 +261,12 @@ def test_preflight_reports_all_findings_at_once(tmp_path):
     assert list(machine.tree()) == ["/etc/kubernetes/manifests/etcd.yaml"]
 
 
-@pytest.mark.parametrize("ignored", [["kgenaddress", "kgennodename", "isprivilegeduser"], ["all"]])
+@pytest.mark.parametrize("ignored", [[*scratch.NOT_HERE, "kgenaddress", "kgennodename"], ["all"]])
 def test_ignored_findings_are_warnings(tmp_path, ignored):
     machine = Scratch(tmp_path, body(name="another", addresses=["192.0.2.1"], ignorePreflightErrors=ignored))
     code, output = machine.run()
     assert code == 1
-    assert "warning KgenAddress: 192.0.2.1" in output
+    assert "warning KgenAddress: 192.0.2.1 " in output
     assert "warning KgenNodeName" in output
     assert machine.status()["step"] == "kubelet"
 
@@ -296,65 +331,152 @@ def verb(machine, *words, **environment):
     return machine.checked(done)
 
 
-def test_after_done_a_run_changes_nothing_and_takes_a_payload_away(machine):
+def test_after_done_nothing_changes(machine):
     (machine.root / PAYLOAD).unlink()
     machine.put(DONE, "{}")
     before = scratch.snapshot(machine.root)
     assert machine.run() == (0, "")
     assert scratch.snapshot(machine.root) == before
-    machine.deliver(machine.body)
-    assert machine.run() == (0, "")
-    assert scratch.snapshot(machine.root) == before
     assert verb(machine, "--status") == (0, "done\n")
 
 
-def test_status_tells_the_failure_and_returns_its_code(machine):
+def finished(machine):
+    """Make the machine one that has finished with its payload, which was then delivered again."""
+    sha256 = json.loads((machine.root / PAYLOAD).read_text())["sha256"]
+    machine.put(DONE, json.dumps({"payload": sha256, "hostname": "m1"}))
+    machine.put("var/lib/cloud/instances/i-2/user-data.txt.i", "copy")
+    return sha256
+
+
+def test_a_payload_that_is_delivered_again_goes_with_its_copies(machine):
+    finished(machine)
+    assert machine.run() == (0, "")
+    assert not (machine.root / PAYLOAD).exists()
+    assert (machine.root / "var/lib/cloud/instances/i-2/user-data.txt.i").read_text() == ""
+    assert machine.tree() == {"/var/lib/cloud/instances/i-2/user-data.txt.i": (0o600, b"")}
+    assert verb(machine, "--status") == (0, "done\n")
+
+
+@pytest.mark.parametrize(("start", "left"), [(None, "object"), (9386.84, "")])
+def test_cloud_inits_object_is_kept_until_its_last_stage_has_begun(machine, start, left):
+    finished(machine)
+    machine.put("var/lib/cloud/instances/i-2/obj.pkl", "object")
+    stages = {"modules-final": {"errors": [], "finished": None, "start": start}}
+    machine.put("run/cloud-init/status.json", json.dumps({"v1": stages}))
+    assert machine.run() == (0, "")
+    assert (machine.root / "var/lib/cloud/instances/i-2/obj.pkl").read_text() == left
+    assert (machine.root / "var/lib/cloud/instances/i-2/user-data.txt.i").read_text() == ""
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_another_payload_is_not_applied_but_named(machine, is_damaged):
+    first = finished(machine)
+    machine.deliver({**machine.body, "kubernetesVersion": "v1.37.3"})
+    delivered = machine.root / PAYLOAD
+    second = json.loads(delivered.read_text())["sha256"]
+    if is_damaged:
+        delivered.write_bytes(delivered.read_bytes()[:-80] + b"\xff")
+        second = "(damaged)"
+    code, output = machine.run()
+    assert code == 2
+    assert failure(output) == f"later failed: payload {second} is not applied, this machine has {first}"
+    assert machine.status()["error"] in output
+    assert machine.status()["hint"] == "rebuild this machine"
+    assert not delivered.exists()
+    assert list(machine.tree()) == ["/var/lib/cloud/instances/i-2/user-data.txt.i"]
+    assert verb(machine, "--status")[0] == 2
+
+
+def test_status_tells_the_story(machine):
+    assert verb(machine, "--status") == (
+        3,
+        "not started yet: cloud-init starts it, see cloud-init status --long\n",
+    )
     machine.run()
     code, output = verb(machine, "--status")
     assert code == 1
-    assert json.loads(output)["error"] == "cannot start the kubelet"
+    *steps, phase, error, hint = output.splitlines()
+    assert [line.split()[0] for line in steps] == UP_TO_KUBELET
+    assert all(re.fullmatch(r"\S+ \d+\.\d s", line) for line in steps)
+    assert re.fullmatch(r"failed in step kubelet, \d+ s since the start", phase)
+    assert (error, hint) == ("cannot start kubelet", "see journalctl -u kubelet")
 
 
-def test_a_wrong_argument_starts_nothing(machine):
-    machine.put(scratch.STATUS, json.dumps({"phase": "waiting", "exit_code": 0}))
-    code, output = verb(machine, "--help")
-    assert code == 3
-    assert "waiting" in output
-    assert not (machine.root / STATE).exists()
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["--status", "--all"], ["--launch", "now"]])
+def test_a_wrong_argument_starts_nothing(machine, words):
+    before = scratch.snapshot(machine.root)
+    assert verb(machine, *words) == (2, "usage: kgen-firstboot [--status]\n")
+    assert scratch.snapshot(machine.root) == before
+
+
+def launch(machine, programs, code):
+    """Run ``--launch`` with a systemctl that fails on ``start`` when it shall; return code, output and its calls."""
+    calls = programs / "calls"
+    systemctl = programs / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {calls}\ntest $1 != start || exit {int(code > 0)}\n')
+    systemctl.chmod(0o755)
+    (machine.root / "usr/local/sbin").mkdir()
+    found, output = verb(machine, "--launch", PATH=f"{programs}:/usr/bin:/bin")
+    return found, output, calls.read_text().splitlines()
 
 
 @pytest.mark.parametrize("code", [0, 2, 3])
-def test_launch_makes_a_unit_starts_it_and_returns_its_code(machine, tmp_path_factory, code):
-    programs = tmp_path_factory.mktemp("programs")
-    calls = programs / "calls"
-    systemctl = programs / "systemctl"
-    report = json.dumps({"phase": "failed" if code else "done", "step": "etcd", "exit_code": code})
-    machine.put(scratch.STATUS, report)
-    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexit {int(code > 0)}\n')
-    systemctl.chmod(0o755)
-    found, output = verb(machine, "--launch", PATH=f"{programs}:/usr/bin:/bin")
+def test_launch_makes_units_starts_one_and_returns_its_code(machine, tmp_path_factory, code):
+    report = {"phase": "failed" if code else "done", "step": "etcd", "seconds": 9, "error": "no", "hint": "do"}
+    machine.put(scratch.STATUS, json.dumps({**report, "exit_code": code}))
+    found, output, calls = launch(machine, tmp_path_factory.mktemp("programs"), code)
     assert found == code
-    assert output.strip() == (report if code else "")
-    assert calls.read_text().split() == ["enable", "--now", "kgen-firstboot"]
-    unit = (machine.root / "etc/systemd/system/kgen-firstboot.service").read_text().splitlines()
+    assert output == ("failed in step etcd, 9 s since the start\nno\ndo\n" if code else "")
+    assert calls == ["enable kgen-later kgen-firstboot", "start kgen-firstboot"]
+    assert (machine.root / "usr/local/sbin/kgen-firstboot").resolve() == machine.runner
     for line in (
         "Type=oneshot",
         "Restart=on-failure",
         "RestartPreventExitStatus=2 4",
         "StartLimitIntervalSec=0",
+        "StandardOutput=journal+console",
         "ConditionPathExists=!/var/lib/kgen/done",
+        "After=cloud-config.target containerd.service network-online.target",
         "WantedBy=multi-user.target",
     ):
-        assert line in unit
-    (after,) = [line for line in unit if line.startswith("After=")]
-    assert after.split("=")[1].split() == ["cloud-config.target", "containerd.service", "network-online.target"]
+        assert line in unit(machine, "kgen-firstboot")
+
+
+def unit(machine, name):
+    return (machine.root / f"etc/systemd/system/{name}.service").read_text().splitlines()
+
+
+def test_the_unit_of_later_boots_comes_after_cloud_init(machine, tmp_path_factory):
+    launch(machine, tmp_path_factory.mktemp("programs"), 0)
+    for line in (
+        "After=cloud-final.service",
+        "ConditionPathExists=/var/lib/kgen/done",
+        "WantedBy=cloud-init.target",
+        "StandardOutput=journal+console",
+    ):
+        assert line in unit(machine, "kgen-later")
 
 
 def test_launch_does_not_take_a_unit_that_never_ran_for_done(machine, tmp_path_factory):
-    programs = tmp_path_factory.mktemp("programs")
-    (programs / "systemctl").write_text("#!/bin/sh\nexit 1\n")
-    (programs / "systemctl").chmod(0o755)
-    assert verb(machine, "--launch", PATH=f"{programs}:/usr/bin:/bin")[0] == 1
+    assert launch(machine, tmp_path_factory.mktemp("programs"), 1)[0] == 3
+
+
+def test_the_log_of_what_does_not_answer_is_told(tmp_path):
+    etcd = {**body()["etcd"], "healthURL": "http://127.0.0.1:1/readyz"}
+    machine = Scratch(tmp_path, body(etcd=etcd, waitFactor=0.001))
+    _, output = machine.run(kubelet="true")
+    assert machine.status()["error"].endswith("; etcd: no log, has the kubelet started etcd?")
+    prefix = "2026-11-24T00:00:00.000000001Z stderr F "
+    lines = [f"{prefix}line {number}\n" for number in range(20)]
+    machine.put("var/log/pods/kube-system_etcd-m1_0f/etcd/0.log", "".join(lines))
+    newest = [*lines, f"{prefix}token abcdef.0123456789abcdef\n", f"{prefix}panic: no space\n"]
+    machine.put("var/log/pods/kube-system_etcd-m1_0f/etcd/1.log", "".join(newest))
+    os.utime(machine.root / "var/log/pods/kube-system_etcd-m1_0f/etcd/0.log", (0, 0))
+    code, output = machine.run(kubelet="true")
+    assert code == 3
+    told = [line for line in output.splitlines() if line.startswith("etcd: ")]
+    assert told == [*(f"etcd: line {number}" for number in range(12, 20)), "etcd: panic: no space"]
+    assert machine.status()["error"].endswith("Connection refused; etcd: panic: no space")
 
 
 def test_canonical_text_is_what_both_sides_hash(tmp_path):

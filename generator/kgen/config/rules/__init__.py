@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kgen.config.report import Report
-from kgen.config.rules import arguments, lifetimes, machines, networks, registration
+from kgen.config.rules import arguments, bridge, lifetimes, machines, networks, proxies, registration
 from kgen.config.rules.facts import Facts
 
 Rule = Callable[[Facts, Report], None]
@@ -13,6 +13,7 @@ Rule = Callable[[Facts, Report], None]
 RULES: tuple[Rule, ...] = (
     registration.format_is_given,
     registration.version_is_known,
+    registration.version_has_it,
     machines.number_of_masters,
     machines.endpoint_of_several_masters,
     machines.masters_have_addresses,
@@ -21,7 +22,6 @@ RULES: tuple[Rule, ...] = (
     machines.addresses_are_unique,
     machines.pools_are_nodes,
     machines.labels_of_pools,
-    machines.labels_of_machines,
     machines.only_masters_have_endpoints,
     machines.ports_are_free,
     networks.service_subnet_size,
@@ -29,10 +29,18 @@ RULES: tuple[Rule, ...] = (
     networks.subnets_do_not_overlap,
     networks.addresses_are_outside,
     networks.one_address_family,
+    bridge.machines_are_listed,
+    bridge.subnet_is_given,
+    bridge.machines_have_addresses,
+    bridge.ranges_are_apart,
+    bridge.ranges_are_enough,
+    bridge.ranges_are_used,
+    bridge.controller_allocates_nothing,
     arguments.arguments,
     lifetimes.leaves_end_before_their_ca,
     lifetimes.validity_is_sensible,
     lifetimes.nodes_can_join,
+    proxies.cluster_is_not_proxied,
     registration.taints,
     registration.preflight_errors,
     registration.volumes,

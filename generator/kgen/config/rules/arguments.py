@@ -1,7 +1,8 @@
 """Which extra arguments are kgen's to set, which are gone, and which say what a field says.
 
 An extra argument overrides kubeadm's default, as in kubeadm. Refused are only those that name the bundle's files or
-the cluster's identity. Flags that are gone were tried on the binaries of v1.37.2 and etcd 3.7.0.
+the cluster's identity. Flags that are gone were tried on the binaries of v1.37.2 and etcd 3.7.0; since when they are
+is in the release notes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from kgen import versions
 from kgen.config.objects import Draft
 from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
@@ -22,11 +24,15 @@ _FOLLOWS = "remove it: it follows from the masters of this file"
 
 @dataclass(frozen=True)
 class Row:
-    """Arguments of some components by name, ``*`` for any characters, and what to do instead."""
+    """Arguments of some components by name, ``*`` for any characters, and what to do instead.
+
+    ``since`` is the minor from which on the row holds; 0: in every one.
+    """
 
     components: tuple[str, ...]
     pattern: str
     hint: str
+    since: int = 0
 
     def matches(self, component: str, name: str) -> bool:
         """Return whether the row is about this argument."""
@@ -69,6 +75,19 @@ RESERVED = (
 """The first row that matches decides."""
 
 _DROP = "remove it"
+_CADVISOR = (
+    "application-metrics-count-limit",
+    "boot-id-file",
+    "container-hints",
+    "containerd",
+    "containerd-namespace",
+    "enable-load-reader",
+    "event-storage-*",
+    "global-housekeeping-interval",
+    "log-cadvisor-usage",
+    "machine-id-file",
+    "storage-driver-*",
+)
 GONE = (
     Row(("apiServer",), "insecure-port", _DROP),
     Row(("apiServer",), "insecure-bind-address", _DROP),
@@ -78,7 +97,7 @@ GONE = (
     Row(("apiServer",), "cloud-provider", _DROP),
     Row(("apiServer",), "cloud-config", _DROP),
     Row(("controllerManager",), "experimental-cluster-signing-duration", "use cluster-signing-duration"),
-    Row(("controllerManager",), "concurrent-service-syncs", _DROP),
+    Row(("controllerManager",), "concurrent-service-syncs", _DROP, since=37),
     Row(("kubelet",), "network-plugin", _DROP),
     Row(("kubelet",), "cni-*", _DROP),
     Row(("kubelet",), "docker-*", _DROP),
@@ -87,9 +106,10 @@ GONE = (
     Row(("kubelet",), "master-service-namespace", _DROP),
     Row(("kubelet",), "keep-terminated-pod-volumes", _DROP),
     Row(("kubelet",), "runonce", _DROP),
-    Row(("kubelet",), "register-schedulable", "use `taints:`"),
-    Row(("kubelet",), "cloud-config", _DROP),
-    Row(("kubelet",), "pod-infra-container-image", "set the sandbox image in containerd's configuration"),
+    Row(("kubelet",), "register-schedulable", "use `taints:`", since=34),
+    Row(("kubelet",), "cloud-config", _DROP, since=34),
+    Row(("kubelet",), "pod-infra-container-image", "set the sandbox image in containerd's configuration", since=35),
+    *(Row(("kubelet",), pattern, _DROP, since=37) for pattern in _CADVISOR),
 )
 """Flags of older releases: with one of them the program does not start."""
 
@@ -111,7 +131,7 @@ def arguments(facts: Facts, report: Report) -> None:
             continue
         place = argument.at("name")
         reserved = _first(RESERVED, component, name)
-        gone = _first(GONE, component, name)
+        gone = _first(_gone(facts), component, name)
         field = _first(FIELDS, component, name)
         if reserved:
             report.error(place, "K317", f"{name} is set by kgen", reserved.hint)
@@ -120,7 +140,13 @@ def arguments(facts: Facts, report: Report) -> None:
         elif field:
             message = f"{name} is overridden here only; the rest of the cluster follows its field"
             report.warn(place, "K903", message, f"use {field.hint}")
-    _experimental_etcd(facts, report)
+    _etcd_of_another_time(facts, report)
+
+
+def _gone(facts: Facts) -> tuple[Row, ...]:
+    """Return the rows that hold in the file's version; where it could not be read, those of every version."""
+    version = facts.version
+    return tuple(row for row in GONE if not row.since or (version and versions.has_reached(version, row.since)))
 
 
 def _first(rows: tuple[Row, ...], component: str, name: str) -> Row | None:
@@ -139,12 +165,26 @@ def _arguments(facts: Facts) -> Iterator[tuple[str, Draft]]:
                 yield "kubelet", argument
 
 
-def _experimental_etcd(facts: Facts, report: Report) -> None:
+_NEW_IN_ETCD_3_6 = ("feature-gates", "watch-progress-notify-interval")
+
+
+def _etcd_of_another_time(facts: Facts, report: Report) -> None:
+    """Refuse experimental flags where etcd has no such any more, and their successors where it has them not yet."""
     local = facts.root.section("etcd").section("local")
-    if local.is_given("imageTag"):
+    tag = local.get("imageTag") or ""
+    etcd = versions.etcd_version(facts.version, tag) if facts.version else None
+    if etcd is None or facts.version is None:
         return
+    number = f"etcd {etcd[0]}.{etcd[1]}"
+    is_experimental = versions.etcd_flags_are_experimental(facts.version, tag)
+    if (is_experimental and etcd[:2] >= (3, 7)) or (not is_experimental and etcd[:2] < (3, 6)):
+        hint = f"remove it, or use one nearer to {versions.release_of(facts.version).etcd}"
+        report.error(local.at("imageTag"), "K327", f"{facts.version} gives {number} flags it does not take", hint)
     for argument in local.drafts("extraArgs"):
-        name = argument.get("name") or ""
-        if name.startswith("experimental-"):
+        name, place = argument.get("name") or "", argument.at("name")
+        if name.startswith("experimental-") and etcd[:2] >= (3, 7):
             hint = f"use {name.removeprefix('experimental-')}, or feature-gates"
-            report.error(argument.at("name"), "K318", f"{name} is gone: etcd 3.7 would not start", hint)
+            report.error(place, "K318", f"{name} is gone: {number} would not start", hint)
+        elif name in _NEW_IN_ETCD_3_6 and etcd[:2] < (3, 6):
+            hint = "use its experimental flags, or etcd 3.6"
+            report.error(place, "K318", f"{name} is not in {number} yet: it would not start", hint)

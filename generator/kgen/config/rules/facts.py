@@ -7,6 +7,7 @@ from functools import cached_property
 
 from kgen.config.model import Address, Network
 from kgen.config.objects import Draft
+from kgen.versions import Version
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,11 @@ class Facts:
     """The draft of a cluster. Values are None where the file's could not be read; rules then stay silent."""
 
     root: Draft
+
+    @cached_property
+    def version(self) -> Version | None:
+        """Return the Kubernetes version."""
+        return self.root.get("kubernetesVersion")  # type: ignore[no-any-return]
 
     @cached_property
     def machines(self) -> tuple[Draft, ...]:
@@ -49,6 +55,11 @@ class Facts:
     def pod_subnet(self) -> Network | None:
         """Return the pods' network; None too where the file gives none."""
         return self.networking.get("podSubnet")  # type: ignore[no-any-return]
+
+    @cached_property
+    def uses_bridge(self) -> bool:
+        """Return whether kgen connects the pods itself."""
+        return bool(self.networking.get("plugin") == "bridge")
 
     @cached_property
     def addressed(self) -> tuple[tuple[Draft, Address], ...]:

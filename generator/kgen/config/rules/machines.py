@@ -105,18 +105,6 @@ def labels_of_pools(facts: Facts, report: Report) -> None:
                 report.error(_label_place(pool, key), "K314", f"a kubelet may not set {key} itself", hint)
 
 
-def labels_of_machines(facts: Facts, report: Report) -> None:
-    """Labels that a kubelet may not set need an administrator; said once for each label."""
-    said: set[str] = set()
-    for machine in facts.machines:
-        for key in machine.get("labels") or ():
-            if key not in said and not kubelet_may_set(key):
-                said.add(key)
-                message = f"a kubelet may not set {key} itself, and the masters do not do it yet"
-                hint = f"once the machines are up: kubectl label node {machine.get('name')} {key}=…"
-                report.warn(_label_place(machine, key), "K908", message, hint)
-
-
 def _label_place(entry: Draft, key: str) -> Node:
     node = entry.at("labels")
     return node.entries[key][0] if isinstance(node, Mapping) else node

@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
+from kgen import names
 from kgen.config.model import Network
 from kgen.config.objects import Draft
+from kgen.config.pod_ranges import PREFIX_LENGTH
 from kgen.config.report import Report, shown
 from kgen.config.rules.facts import Facts
 from kgen.config.tree import Node
 
 _SERVICE_ADDRESSES = 10
 _SERVICE_HOST_BITS = 20
-_NODE_MASK = {4: 24, 6: 64}  # kube-controller-manager's defaults
 _NODE_BITS = 16  # kubeadm's limit for the number of per-node networks
 _EXAMPLE_SUBNETS = {4: "10.96.0.0/12", 6: "fd00:10:96::/112"}
 
@@ -37,12 +38,12 @@ def service_subnet_size(facts: Facts, report: Report) -> None:
 
 
 def pod_subnet_is_divided(facts: Facts, report: Report) -> None:
-    """Every node gets a network of its own out of the pods' network."""
+    """Every node gets a network of its own out of the pods' network; with the bridge not from the controller."""
     network = facts.pod_subnet
     arguments = {item.get("name"): (item.get("value"), item) for item in _controller_arguments(facts)}
-    if network is None or arguments.get("allocate-node-cidrs", ("",))[0] == "false":
+    if network is None or facts.uses_bridge or arguments.get(names.ALLOCATE_NODE_CIDRS, ("",))[0] == "false":
         return
-    mask, place = _NODE_MASK[network.version], facts.networking.at("podSubnet")
+    mask, place = PREFIX_LENGTH[network.version], facts.networking.at("podSubnet")
     for name in ("node-cidr-mask-size", f"node-cidr-mask-size-ipv{network.version}"):
         if name in arguments:
             value, item = arguments[name]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kgen import versions
+from kgen import preflight_rows, versions
 from kgen.config.fields import API_VERSION, FEATURE_GATES
 from kgen.config.objects import Draft
 from kgen.config.report import Report, nearest, shown
 from kgen.config.rules.facts import Facts
 from kgen.config.tree import Mapping, Node
 
-_GONE_GATES = {
+GONE_GATES = {
     "PublicKeysECDSA": "use encryptionAlgorithm",
     "IPv6DualStack": "remove it",
     "UnversionedKubeletConfigMap": "remove it",
@@ -19,13 +19,13 @@ _GONE_GATES = {
     "UpgradeAddonsBeforeControlPlane": "remove it",
     "WaitForAllControlPlaneComponents": "remove it: it is always on",
     "ControlPlaneKubeletLocalMode": "remove it: it is always on",
-    "NodeLocalCRISocket": "remove it: it is always on",
+    "NodeLocalCRISocket": "remove it: it is on from v1.34 on",
 }
 
 
 def version_is_known(facts: Facts, report: Report) -> None:
     """Image tags of a patch that kgen does not know yet are assumed."""
-    version = facts.root.get("kubernetesVersion")
+    version = facts.version
     if version is not None and not versions.is_known_patch(version):
         tags = versions.release_of(version)
         message = (
@@ -33,6 +33,22 @@ def version_is_known(facts: Facts, report: Report) -> None:
         )
         hint = f"compare with `kubeadm config images list --kubernetes-version {version}`"
         report.warn(facts.root.at("kubernetesVersion"), "K901", message, hint)
+
+
+def version_has_it(facts: Facts, report: Report) -> None:
+    """What came with a later version cannot be asked for."""
+    version = facts.version
+    if version is None:
+        return
+    algorithm = facts.root.get("encryptionAlgorithm")
+    if algorithm == "ECDSA-P384" and not versions.takes_p384(version):
+        place = facts.root.at("encryptionAlgorithm")
+        report.error(place, "K326", f"kubeadm {version} does not know {algorithm}", "use ECDSA-P256, or v1.34")
+    for field in facts.root.get("kubelet") or {}:
+        since = versions.kubelet_field_since(version, field)
+        if since:
+            place = _below(facts.root.at("kubelet"), field)
+            report.error(place, "K326", f"the kubelet of {version} has no field {field}", f"remove it, or use {since}")
 
 
 def format_is_given(facts: Facts, report: Report) -> None:
@@ -70,11 +86,16 @@ def _distinct(entries: Iterable[tuple[str, Node]], what: str, report: Report) ->
 
 
 def preflight_errors(facts: Facts, report: Report) -> None:
-    """``all`` says everything, as in kubeadm."""
+    """``all`` says everything, as in kubeadm; a name that no check has lets nothing pass."""
     for holder in (facts.root, *facts.documents):
         if holder.is_given("nodeRegistration"):
             registration = holder.section("nodeRegistration")
             given = [(name.lower(), place) for name, place in registration.items("ignorePreflightErrors")]
+            for name, place in registration.items("ignorePreflightErrors"):
+                if not preflight_rows.is_known(name):
+                    near = nearest(name, preflight_rows.NAMES)
+                    hint = f"did you mean {near}?" if near else "docs/reference/preflight.md lists them"
+                    report.warn(place, "K909", f"no preflight check is called {shown(name)}", hint)
             if len(given) > 1:
                 for name, place in given:
                     if name == "all":
@@ -102,11 +123,13 @@ def environment(facts: Facts, report: Report) -> None:
 
 def gates(facts: Facts, report: Report) -> None:
     """Only kubeadm's own gates belong here; those of components are arguments."""
-    node = facts.root.at("featureGates")
+    node, version = facts.root.at("featureGates"), facts.version
     for gate, value in (facts.root.get("featureGates") or {}).items():
         place = node.entries[gate][0] if isinstance(node, Mapping) else node
-        if gate in _GONE_GATES:
-            report.error(place, "K222", f"kubeadm v1.37 has no gate {gate} any more", _GONE_GATES[gate])
+        if gate in GONE_GATES:
+            is_there = version and versions.has_gate(version, gate)
+            message = f"later kubeadms refuse the gate {gate}" if is_there else f"kubeadm has no gate {gate} any more"
+            report.error(place, "K222", message, GONE_GATES[gate])
         elif gate not in FEATURE_GATES:
             near = nearest(gate, FEATURE_GATES)
             components = "gates of components go to `feature-gates` of their extraArgs, or kubelet.featureGates"
@@ -122,9 +145,10 @@ def component_configuration(facts: Facts, report: Report) -> None:
     if (facts.root.get("kubelet") or {}).get("rotateCertificates") is False:
         place = _below(facts.root.at("kubelet"), "rotateCertificates")
         report.error(place, "K110", "certificates of kubelets are always rotated", "remove it")
-    if (facts.root.get("kubeProxy") or {}).get("mode") == "ipvs":
+    is_late = facts.version and versions.deprecates_ipvs(facts.version)
+    if is_late and (facts.root.get("kubeProxy") or {}).get("mode") == "ipvs":
         place = _below(facts.root.at("kubeProxy"), "mode")
-        report.warn(place, "K906", "the mode ipvs is deprecated in v1.37", "use nftables")
+        report.warn(place, "K906", "the mode ipvs is deprecated since v1.35", "use nftables")
 
 
 def _below(node: Node, key: str) -> Node:

@@ -1,0 +1,116 @@
+"""The pods' network of ``networking.plugin: bridge``: a bridge on each machine and routes between the machines.
+
+Facts: https://www.cni.dev/plugins/current/main/bridge/, …/ipam/host-local/, …/meta/portmap/; why it is done this way is
+in docs/adr/0004-a-network-of-bridges-and-routes.md. Every machine must have its ``pod_cidr``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from kgen.config.model import Cluster, Machine
+from kgen.payload import NodeFile
+
+CONFLIST = PurePosixPath("/etc/cni/net.d/10-kgen-bridge.conflist")
+ROUTES = PurePosixPath("/etc/kgen/routes")
+UNIT = PurePosixPath("/etc/systemd/system/kgen-routes.service")
+BRIDGE = "cni0"
+
+_IPTABLES = {4: "iptables", 6: "ip6tables"}
+_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+_SECONDS = 30
+"""How often rules and routes are set again: a lost carrier and a restarted systemd-networkd remove routes."""
+
+_UNIT = f"""\
+[Unit]
+Description=Routes to the pods of the other machines
+Wants=network-online.target
+After=network-online.target
+Before=kubelet.service
+
+[Service]
+ExecStartPre=-/bin/sh {ROUTES}
+ExecStart=/bin/sh -c 'while sleep {_SECONDS}; do sh {ROUTES}; done'
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def files(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
+    """Yield the bridge's files of ``machine``; none with another plugin."""
+    if cluster.networking.plugin == "bridge":
+        yield NodeFile(CONFLIST, (conflist(machine),), 0o644)
+        yield NodeFile(ROUTES, (script(cluster, machine),), 0o644)
+        yield NodeFile(UNIT, (_UNIT,), 0o644)
+
+
+def units(cluster: Cluster) -> list[list[str]]:
+    """Return the units to enable, each with the verb it gets besides."""
+    return [[UNIT.name, "start"]] if cluster.networking.plugin == "bridge" else []
+
+
+def conflist(machine: Machine) -> str:
+    """Return the CNI configuration: pods on a bridge with addresses of the machine's range, and host ports.
+
+    ``hairpinMode`` lets a pod reach itself through a Service. Masquerading is the routes' script's: the plugin's own
+    would hide pods from those of other machines.
+    """
+    subnet = machine.pod_cidr
+    assert subnet is not None  # noqa: S101 the bundle has one for every machine
+    bridge = {
+        "type": "bridge",
+        "bridge": BRIDGE,
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": str(subnet)}]],
+            "routes": [{"dst": _EVERYWHERE[subnet.version]}],
+        },
+    }
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+    plugins = ",\n  ".join(json.dumps(plugin) for plugin in (bridge, portmap))
+    return f'{{"cniVersion": "1.0.0", "name": "kgen-bridge", "plugins": [\n  {plugins}\n]}}\n'
+
+
+def routes(cluster: Cluster, machine: Machine) -> list[tuple[str, str]]:
+    """Return range and address of every other machine."""
+    others = (other for other in cluster.machines if other.name != machine.name)
+    return [(str(other.pod_cidr), str(other.address)) for other in others]
+
+
+def script(cluster: Cluster, machine: Machine) -> str:
+    """Return the shell script that sets rules and routes; it may run at any time and as often as one likes.
+
+    What leaves the pods' network gets the machine's address; on the bridge itself nothing is changed. Forwarding is
+    allowed where the image's firewall does not.
+    """
+    subnet = cluster.networking.pod_subnets[0]
+    iptables = f"{_IPTABLES[subnet.version]} -w -t"
+    lines = [
+        f"set_rule() {{ {iptables} $1 -C $2 2>/dev/null || {iptables} $1 -A $2; }}",
+        f'set_rule nat "POSTROUTING -s {subnet} ! -d {subnet} ! -o {BRIDGE} -j MASQUERADE --random-fully"',
+        f'set_rule filter "FORWARD -s {subnet} -j ACCEPT"',
+        f'set_rule filter "FORWARD -d {subnet} -j ACCEPT"',
+        *(f"ip route replace {network} via {address}" for network, address in routes(cluster, machine)),
+    ]
+    return "".join(f"{line}\n" for line in ("# Made by kgen, run by kgen-routes.service.", *lines))
+
+
+def update(cluster: Cluster, machine: Machine, gone: Iterable[str]) -> str:
+    """Return shell commands that give a running machine the routes of ``cluster``; they stay over reboots.
+
+    ``gone`` are the ranges of machines that are not there any more.
+    """
+    lines = [
+        f"cat > {ROUTES}.new <<'END'",
+        script(cluster, machine) + "END",
+        f"mv {ROUTES}.new {ROUTES}",
+        *(f"ip route del {network} 2>/dev/null" for network in gone),
+        f"sh {ROUTES}",
+    ]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,47 @@
+"""Which labels are the masters' to set, and where the timer for it is delivered."""
+
+from dataclasses import replace
+
+import pytest
+from tests import clusters
+
+from kgen.render import node_labels, runner_source
+
+WEB = "node-role.kubernetes.io/web"
+
+
+@pytest.fixture
+def cluster():
+    made = clusters.with_nodes(2, clusters.one_master())
+    machines = tuple(
+        replace(machine, labels={WEB: "", "rack": "r7"}) if machine.name in ("m1", "w2") else machine
+        for machine in made.machines
+    )
+    return replace(made, machines=machines)
+
+
+def test_a_cluster_without_such_labels_pays_nothing():
+    made = clusters.with_nodes(2, clusters.one_master())
+    for machine in made.machines:
+        assert list(node_labels.files(made, machine)) == []
+        assert node_labels.units(made, machine) == []
+        assert runner_source.optional_modules(made, machine.role) == ()
+
+
+def test_masters_get_the_timer_and_the_labels_of_the_nodes(cluster):
+    assert node_labels.of_nodes(cluster) == {"w2": {WEB: ""}}
+    master, *_, node = cluster.machines
+    assert [str(file.path) for file in node_labels.files(cluster, master)] == [
+        "/etc/kgen/labels.json",
+        "/etc/systemd/system/kgen-labels.service",
+        "/etc/systemd/system/kgen-labels.timer",
+    ]
+    assert node_labels.units(cluster, master) == [["kgen-labels.timer", "start"]]
+    assert node_labels.units(cluster, node) == []
+    assert runner_source.optional_modules(cluster, "master") == ("labels",)
+    assert runner_source.optional_modules(cluster, "node") == ()
+
+
+def test_a_baked_image_holds_what_any_cluster_needs():
+    made = replace(clusters.one_master(), runner="baked")
+    assert runner_source.optional_modules(made, "master") == ("labels",)
