@@ -5,11 +5,11 @@ BIN := .venv/bin
 SET_UP := .venv/.set-up
 ARGS ?=
 
-.PHONY: help demo test dev check lint golden dist bench components
+.PHONY: help demo test boot-test soak dev check lint golden dist bench bench-boot components boot-components
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 $(SET_UP): pyproject.toml scripts/setup
 	@PYTHON=$(PYTHON) scripts/setup
@@ -29,6 +29,18 @@ components: $(SET_UP) ## build the real programs the tests run against (cached o
 test: components ## all tests, against real kubeadm, etcd, control plane and cloud-init (ARGS=... for pytest)
 	@$(BIN)/pytest $(ARGS)
 
+boot-components: $(SET_UP)
+	@scripts/system-packages qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage \
+	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ip=iproute2 unshare=util-linux
+
+boot-test: boot-components ## whole machines under QEMU, from power-on to Ready and through failures (root; 40 minutes)
+	@$(BIN)/python -m tests.components boot
+	@$(BIN)/pytest -m "not soak" $(ARGS) tests/boot
+
+soak: boot-components ## the boot tests in their long form: every generation, three masters, random power cuts (hours)
+	@$(BIN)/python -m tests.components soak
+	@$(BIN)/pytest $(ARGS) tests/boot
+
 lint: $(SET_UP) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -43,6 +55,10 @@ golden: $(SET_UP) ## rewrite tests/golden from the current output; review the di
 dist: $(SET_UP) ## build sdist and wheel into dist/
 	@rm -rf dist
 	@$(BIN)/python -m build --outdir dist .
+
+bench-boot: boot-components ## power-on to Ready beside kubeadm, three runs of each in turn (root, idle machine; an hour)
+	@$(BIN)/python -m tests.components boot
+	@$(BIN)/python -m bench.boot $(ARGS)
 
 bench: components ## measure renders and document sizes side by side with kubeadm (ARGS=... for bench)
 	@$(BIN)/python -m bench $(ARGS)

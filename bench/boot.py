@@ -1,0 +1,205 @@
+"""Power-on to Ready, kgen and stock kubeadm in turn on the same image: `make bench-boot`.
+
+Each run is one master and one node, first masters, then the node once the master is through; all marks are seen from
+outside the machines (a look every half second, no process in a guest), seconds since QEMU's start. Needs root and an
+otherwise idle machine: everything is emulated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from tests.boot.clusters import Cluster
+from tests.boot.machines import Machine, Segment
+
+from .report import Row, table
+
+CLUSTER = """\
+apiVersion: kgen/v1
+name: bench
+kubernetesVersion: v1.37.2
+encryptionAlgorithm: {algorithm}
+controlPlaneEndpoint: 10.88.0.11:6443
+networking: {{podSubnet: 10.244.0.0/16, plugin: bridge}}
+controllerManager: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
+scheduler: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
+machines:
+  - {{name: m1, role: master, address: 10.88.0.11}}
+  - {{name: w1, role: node, address: 10.88.0.21}}
+"""
+KUBEADM_CONFIG = """\
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint: {{advertiseAddress: 10.88.0.11}}
+bootstrapTokens: [{{token: {token}}}]
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.37.2
+controlPlaneEndpoint: 10.88.0.11:6443
+encryptionAlgorithm: {algorithm}
+networking: {{podSubnet: 10.244.0.0/16}}
+controllerManager:
+  extraArgs: [{{name: leader-elect, value: "false"}}, {{name: allocate-node-cidrs, value: "false"}}]
+scheduler: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
+"""
+TOKEN = "abcdef.0123456789abcdef"  # test-only: lives as long as one emulated machine
+CONSOLE = ">/dev/console 2>&1"
+LIMIT = 1800
+DEFAULT_ALGORITHM = "ECDSA-P256"
+# As everybody may ask, and without the CA, which kubeadm makes in the machine.
+READY = """
+import http.client, ssl
+link = http.client.HTTPSConnection("10.88.0.11", 6443, timeout=3, context=ssl._create_unverified_context())
+link.request("GET", "/readyz")
+raise SystemExit(link.getresponse().status != 200)
+"""
+MARKS = (
+    "start",
+    "apiserver ready",
+    "published",
+    "master Ready",
+    "CoreDNS rolled out",
+    "node start",
+    "node Ready",
+)
+# (what, contestant's later mark, earlier mark or "" for power-on, budget as a ratio of kubeadm's; design of kgen)
+RATIOS = (
+    ("runner start to everything published", "published", "start", 0.7),
+    ("power-on to master Ready", "master Ready", "", 0.8),
+    ("power-on to CoreDNS rolled out", "CoreDNS rolled out", "", 0.9),
+    ("node: runner start to Ready", "node Ready", "node start", 0.6),
+)
+
+
+@dataclass
+class Contestant:
+    """Who sets the machines up, and how its steps look on their consoles."""
+
+    name: str
+    start: str
+    published: str
+    node_start: str
+    marks: list[dict[str, float]] = field(default_factory=list)
+
+
+def main() -> int:
+    """Run the contestants in turn, print marks, medians and ratios; 1 when a budget is broken."""
+    parser = argparse.ArgumentParser(prog="python -m bench.boot", description=__doc__)
+    parser.add_argument("-n", "--runs", type=int, default=3, help="runs of each contestant (default %(default)s)")
+    parser.add_argument("--algorithm", default=DEFAULT_ALGORITHM, help="both contestants' keys (default %(default)s)")
+    options = parser.parse_args()
+    kgen = Contestant("kgen", "kgen: fetch", "kgen: publish", "kgen: fetch")
+    kubeadm = Contestant("kubeadm", "bench: init begins", "bench: init done", "bench: join begins")
+    for number in range(options.runs):
+        for contestant in (kgen, kubeadm):
+            print(f"bench: run {number + 1}, {contestant.name} …", file=sys.stderr, flush=True)
+            contestant.marks.append(_run(contestant, options.algorithm))
+            print(json.dumps(contestant.marks[-1]), file=sys.stderr, flush=True)
+    rows = _rows(kgen, kubeadm)
+    print(table(rows))
+    return int(any(row.within is False for row in rows))
+
+
+def _run(contestant: Contestant, algorithm: str) -> dict[str, float]:
+    """Boot one master and one node and return the seconds of every mark; the node's count from its own power-on."""
+    with tempfile.TemporaryDirectory() as scratch, Segment("bench") as segment:
+        cluster = Cluster(segment, Path(scratch), CLUSTER.format(algorithm=algorithm))
+        master, node = cluster.machine("m1", 11), cluster.machine("w1", 21, cpus=1, memory=2048)
+        if contestant.name == "kubeadm":
+            _seed_kubeadm(cluster, master, node, algorithm)
+        master.power_on()
+        marks = {"start": _shown(master, contestant.start)}
+        marks["apiserver ready"] = master.wait_for("/readyz", lambda: _ready(segment), LIMIT)
+        marks["published"] = _shown(master, contestant.published)
+        if contestant.name == "kubeadm":
+            text = master.shell("cat /etc/kubernetes/admin.conf").stdout
+            (cluster.outputs / "admin.conf").write_text(text, encoding="utf-8")
+        marks["master Ready"] = master.wait_for("Ready", lambda: _node_ready(cluster, "m1"), LIMIT)
+        marks["CoreDNS rolled out"] = master.wait_for("CoreDNS", lambda: _rolled_out(cluster), LIMIT)
+        node.power_on()
+        marks["node start"] = _shown(node, contestant.node_start)
+        marks["node Ready"] = node.wait_for("Ready", lambda: _node_ready(cluster, "w1"), LIMIT)
+        return {name: round(marks[name], 1) for name in MARKS}
+
+
+def _shown(machine: Machine, text: str) -> float:
+    return machine.wait_for(f"{text!r} on the console", lambda: text in machine.console(), LIMIT)
+
+
+def _ready(segment: Segment) -> bool:
+    return segment.run(sys.executable, "-c", READY).returncode == 0
+
+
+def _quietly(probe: Callable[[], bool]) -> bool:
+    try:
+        return probe()
+    except (AssertionError, KeyError):
+        return False
+
+
+def _node_ready(cluster: Cluster, name: str) -> bool:
+    def probe() -> bool:
+        conditions = cluster.get("node", name)["status"]["conditions"]
+        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+    return _quietly(probe)
+
+
+def _rolled_out(cluster: Cluster) -> bool:
+    def probe() -> bool:
+        return bool(cluster.get("--namespace=kube-system", "deployment", "coredns")["status"]["readyReplicas"] == 2)
+
+    return _quietly(probe)
+
+
+def _seed_kubeadm(cluster: Cluster, master: Machine, node: Machine, algorithm: str) -> None:
+    """Give both machines cloud-configs that know nothing of kgen but its plan of pod ranges."""
+    config = KUBEADM_CONFIG.format(token=TOKEN, algorithm=algorithm)
+    init = f"kubeadm init --config /root/kubeadm.yaml {CONSOLE}"
+    join = f"kubeadm join 10.88.0.11:6443 --token {TOKEN} --discovery-token-unsafe-skip-ca-verification {CONSOLE}"
+    for machine, what, command in ((master, "init", init), (node, "join", join)):
+        review = cluster.outputs / "nodes" / machine.directory.name
+        plan = [path for path in review.rglob("*") if path.is_file() and {"cni", "systemd"} & set(path.parts)]
+        files = [{"path": f"/{path.relative_to(review)}", "content": path.read_text(encoding="utf-8")} for path in plan]
+        document = {
+            "hostname": machine.directory.name,
+            "write_files": [*files, {"path": "/root/kubeadm.yaml", "content": config, "permissions": "0600"}],
+            "runcmd": [
+                f"echo bench: {what} begins >/dev/console",
+                "systemctl enable --now kgen-routes.service; systemctl enable kubelet",
+                command,
+                f"echo bench: {what} done >/dev/console",
+            ],
+        }
+        machine.seed(b"#cloud-config\n" + yaml.safe_dump(document).encode(), f"i-{what}")
+
+
+def _rows(kgen: Contestant, kubeadm: Contestant) -> list[Row]:
+    rows = []
+    for contestant in (kgen, kubeadm):
+        for mark in MARKS:
+            seen = [marks[mark] for marks in contestant.marks]
+            note = f"{min(seen):.0f}-{max(seen):.0f}"
+            rows.append(
+                Row(f"{contestant.name}, seconds since power-on", mark, statistics.median(seen), "s", None, note)
+            )
+    for what, later, earlier, budget in RATIOS:
+        ours, theirs = (
+            statistics.median(marks[later] - marks.get(earlier, 0) for marks in contestant.marks)
+            for contestant in (kgen, kubeadm)
+        )
+        rows.append(Row("kgen / kubeadm", what, ours / theirs, "", budget, f"{ours:.0f} s / {theirs:.0f} s"))
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

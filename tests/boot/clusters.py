@@ -1,0 +1,94 @@
+"""A cluster file and what its user does with it: render, seed machines, look at the cluster with stock clients."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.boot.machines import Machine, Segment
+from tests.components import golang, machine_image
+
+# Emulated machines share two cores: what waits is scaled, what is checked is not.
+PATIENCE = 900
+
+
+def report(text: str) -> None:
+    """Say what a run drew by chance or measured; pytest shows it with -s, and with every failure."""
+    sys.stderr.write(f"boot: {text}\n")
+
+
+class Cluster:
+    """One cluster file in ``directory``, its outputs beside it, and its machines on ``segment``."""
+
+    def __init__(
+        self,
+        segment: Segment,
+        directory: Path,
+        text: str,
+        generation: machine_image.Generation = machine_image.FORKY,
+    ) -> None:
+        """Write the cluster file and render it."""
+        self.segment = segment
+        self.directory = directory
+        self.generation = generation
+        self.file = directory / "cluster.yaml"
+        self.machines: dict[str, Machine] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        self.write(text)
+
+    def write(self, text: str) -> None:
+        """Replace the cluster file and render."""
+        self.file.write_text(text, encoding="utf-8")
+        done = self.kgen("render", self.file)
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def outputs(self) -> Path:
+        """Return the directory that ``kgen render`` filled."""
+        (directory,) = (self.directory / "outputs").iterdir()
+        return directory
+
+    def machine(self, name: str, number: int, **size: int) -> Machine:
+        """Return machine ``name`` with a new disk and its rendered document as user-data, still off."""
+        machine = Machine(self.segment, self.directory / name, number, generation=self.generation, **size)
+        machine.new_disk()
+        machine.seed((self.outputs / f"user-data/{name}.yaml.gz").read_bytes(), f"i-{name}-1")
+        self.machines[name] = machine
+        return machine
+
+    def kgen(self, *words: str | Path, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+        """Run kgen on the segment, outside the machines, in the cluster file's directory."""
+        return self.segment.run(sys.executable, "-m", "kgen", *words, timeout=timeout, cwd=self.directory)
+
+    def kubectl(self, *words: str | Path, timeout: float = 120) -> str:
+        """Run the real kubectl as admin from outside the machines and return what it printed."""
+        program = golang.kubernetes(self.generation.kubernetes) / "kubectl"
+        done = self.segment.run(
+            program, "--kubeconfig", self.outputs / "admin.conf", *words, timeout=timeout, cwd=self.directory
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(map(str, words))}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def get(self, *words: str) -> Any:
+        """Return what ``kubectl get`` finds."""
+        return json.loads(self.kubectl("get", *words, "--output=json"))
+
+    def until(self, what: str, probe: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+        """Return what ``probe()`` returns once it is true; a failing assertion in it counts as false."""
+        deadline = time.monotonic() + seconds
+        problem: object = ""
+        while True:
+            try:
+                found = probe()
+                if found:
+                    return found
+            except (AssertionError, subprocess.TimeoutExpired) as error:
+                problem = error
+            consoles = "".join(f"\n--- {name}\n{each.console()[-3000:]}" for name, each in self.machines.items())
+            assert time.monotonic() < deadline, f"no {what} in {seconds:.0f} s: {problem}{consoles}"
+            time.sleep(3)

@@ -1,0 +1,245 @@
+"""Whole machines under QEMU's software emulation, on a network segment that exists only for them.
+
+The segment is a network namespace with a bridge; whoever looks at the machines from outside does so from inside it
+(``Segment.run``). Commands inside a machine go through QEMU's guest agent, which the test image carries. Needs root.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.components import machine_image
+
+PREFIX = "10.88.0"
+GATEWAY = f"{PREFIX}.1"
+_KERNEL_ARGUMENTS = (
+    "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0"
+    # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
+    " damon_stat.enabled=0 mitigations=off"
+)
+
+
+class Segment:
+    """A network namespace with a bridge, one tap device a machine; removed with everything in it at the end."""
+
+    def __init__(self, name: str) -> None:
+        """Name the namespace; nothing is made before the segment is entered."""
+        self.name = f"kgen-{name}-{os.getpid()}"
+        self.machines: list[Machine] = []
+
+    def __enter__(self) -> Segment:
+        """Make the namespace and the bridge with the address of whoever looks from outside."""
+        _run("ip", "netns", "add", self.name)
+        for words in (
+            "link set lo up",
+            "link add br0 type bridge",
+            f"addr add {GATEWAY}/24 dev br0",
+            "link set br0 up",
+        ):
+            self._ip(words)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Switch every machine off and remove the namespace."""
+        for machine in self.machines:
+            machine.kill()
+        _run("ip", "netns", "del", self.name)
+
+    def _ip(self, words: str) -> None:
+        _run("ip", "-n", self.name, *words.split())
+
+    def tap(self, number: int) -> str:
+        """Make the tap device of machine ``number`` unless it exists, and return its name."""
+        device = f"tap{number}"
+        if subprocess.run(["ip", "-n", self.name, "link", "show", device], capture_output=True).returncode:
+            self._ip(f"tuntap add dev {device} mode tap")
+            self._ip(f"link set {device} master br0 up")
+        return device
+
+    def command(self, *words: str | Path) -> list[str]:
+        """Return the command line that runs ``words`` on the segment, outside every machine."""
+        return ["ip", "netns", "exec", self.name, *map(str, words)]
+
+    def run(
+        self, *words: str | Path, timeout: float = 120, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the host's on the segment."""
+        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=timeout, cwd=cwd)
+
+
+class Machine:
+    """One machine: a disk over a generation's image, a NoCloud seed, a console log, a guest agent."""
+
+    def __init__(
+        self,
+        segment: Segment,
+        directory: Path,
+        number: int,
+        *,
+        generation: machine_image.Generation = machine_image.FORKY,
+        cpus: int = 2,
+        memory: int = 4096,
+    ) -> None:
+        """Place the machine's files in ``directory``; ``number`` is the last byte of its address."""
+        self.segment = segment
+        self.directory = directory
+        self.number = number
+        self.address = f"{PREFIX}.{number}"
+        self.cpus = cpus
+        self.memory = memory
+        self.image = machine_image.machine_image(generation)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.powered_on = 0.0
+        directory.mkdir(parents=True, exist_ok=True)
+        segment.machines.append(self)
+
+    def new_disk(self) -> None:
+        """Give the machine a disk on which nothing has ever been done."""
+        disk = self.directory / "disk.qcow2"
+        disk.unlink(missing_ok=True)
+        backing = self.image / machine_image.DISK
+        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, disk)
+
+    def seed(self, user_data: bytes, instance_id: str, hostname: str = "", vendor_data: str = "") -> None:
+        """Write the NoCloud seed: what a provider would hand to cloud-init. ``hostname``: as the provider names it."""
+        folder = self.directory / "seed"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / "user-data").write_bytes(user_data)
+        (folder / "vendor-data").write_text(vendor_data, encoding="utf-8")
+        named = f"local-hostname: {hostname}\n" if hostname else ""
+        (folder / "meta-data").write_text(f"instance-id: {instance_id}\n{named}", encoding="utf-8")
+        network = {
+            "version": 2,
+            "ethernets": {
+                "eth0": {
+                    "addresses": [f"{self.address}/24"],
+                    "routes": [{"to": "0.0.0.0/0", "via": GATEWAY}],
+                    "nameservers": {"addresses": [GATEWAY]},
+                }
+            },
+        }
+        (folder / "network-config").write_text(json.dumps(network), encoding="utf-8")
+        image = self.directory / "seed.iso"
+        _run("genisoimage", "-quiet", "-output", image, "-volid", "cidata", "-joliet", "-rock", folder)
+
+    def power_on(self, *options: str) -> None:
+        """Start QEMU with further ``options``; the console log is appended to."""
+        assert self.process is None, "it is on"
+        if not (self.directory / "disk.qcow2").exists():
+            self.new_disk()
+        tap = self.segment.tap(self.number)
+        self.agent_socket.unlink(missing_ok=True)
+        words = [
+            *("qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max"),
+            *("-smp", str(self.cpus), "-m", str(self.memory), "-display", "none", "-no-reboot", "-nodefaults"),
+            *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
+            *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
+            *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+            *("-kernel", str(self.image / machine_image.KERNEL), "-initrd", str(self.image / machine_image.INITRD)),
+            *("-append", _KERNEL_ARGUMENTS),
+            *("-drive", f"file={self.directory / 'disk.qcow2'},if=virtio,format=qcow2,cache=unsafe"),
+            *("-drive", f"file={self.directory / 'seed.iso'},if=virtio,format=raw,readonly=on"),
+            *("-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=net,mac=52:54:00:00:00:{self.number:02x}"),
+            *options,
+        ]
+        with (self.directory / "qemu.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.segment.command(*words), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        self.powered_on = time.monotonic()
+
+    def kill(self) -> None:
+        """Cut the power."""
+        if self.process:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    @property
+    def console_log(self) -> Path:
+        """Return the path of everything the console ever showed."""
+        return self.directory / "console.log"
+
+    @property
+    def agent_socket(self) -> Path:
+        """Return the guest agent's socket."""
+        return self.directory / "agent.sock"
+
+    def console(self) -> str:
+        """Return everything the console has shown."""
+        return self.console_log.read_text(encoding="utf-8", errors="replace") if self.console_log.exists() else ""
+
+    def wait_for(self, what: str, probe: Callable[[], object], seconds: float) -> float:
+        """Return the seconds since power-on when ``probe()`` is true; fail with the console's end after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while not probe():
+            if self.process and self.process.poll() is not None:
+                raise AssertionError(
+                    f"{self.directory.name} is off while waiting for {what}:\n{self.console()[-4000:]}"
+                )
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.directory.name}: no {what} in {seconds:.0f} s:\n{self.console()[-4000:]}")
+            time.sleep(0.5)
+        return time.monotonic() - self.powered_on
+
+    def shell(self, script: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run a shell script as root inside the machine, by its guest agent, and return what it printed."""
+        deadline = time.monotonic() + timeout
+        run = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
+        pid = self._agent("guest-exec", run, deadline)["pid"]
+        while True:
+            state = self._agent("guest-exec-status", {"pid": pid}, deadline)
+            if state["exited"]:
+                out, err = (
+                    base64.b64decode(state.get(key, "")).decode(errors="replace") for key in ("out-data", "err-data")
+                )
+                return subprocess.CompletedProcess(script, state.get("exitcode", -1), out, err)
+            time.sleep(0.3)
+
+    def _agent(self, command: str, arguments: dict[str, object], deadline: float) -> dict[str, Any]:
+        """Return the guest agent's answer; one connection a question, repeated until the agent is up."""
+        while True:
+            try:
+                with socket.socket(socket.AF_UNIX) as link:
+                    link.settimeout(30)
+                    link.connect(str(self.agent_socket))
+                    file = link.makefile("rwb")
+                    # The 0xff ends a half-read question of an earlier connection; the number says whose answer it is.
+                    number = time.monotonic_ns() % 10**9
+                    sync = {"execute": "guest-sync-delimited", "arguments": {"id": number}}
+                    file.write(b"\xff" + json.dumps(sync).encode() + b"\n")
+                    file.flush()
+                    while json.loads(file.readline().split(b"\xff")[-1] or b"{}").get("return") != number:
+                        pass
+                    file.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+                    file.flush()
+                    answer = json.loads(file.readline())
+                if "error" in answer:
+                    raise RuntimeError(f"guest agent: {answer['error']}")
+                return dict(answer["return"])
+            except (OSError, ValueError):
+                off = not self.process or self.process.poll() is not None
+                if off or time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+
+
+def _run(*words: str | Path) -> None:
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, words))}: {done.stderr}")

@@ -1,0 +1,55 @@
+"""A master of each generation: a Debian suite and the Kubernetes release that its machines carry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.boot.clusters import Cluster
+from tests.boot.machines import Segment
+from tests.components import machine_image
+
+pytestmark = pytest.mark.boot
+
+CLUSTER = """\
+apiVersion: kgen/v1
+name: generation
+kubernetesVersion: v{version}
+networking: {{podSubnet: 10.244.0.0/16, plugin: bridge}}
+controllerManager: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
+scheduler: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
+machines:
+  - {{name: m1, role: master, address: 10.88.0.11}}
+"""
+# In the image of each: cloud-init, Python, containerd.
+VERSIONS = {
+    "bookworm": ("22.4", "3.11", "1.6"),
+    "trixie": ("25.1", "3.13", "1.7"),
+    "forky": ("26.2", "3.14", "2.1"),
+}
+
+
+@pytest.mark.parametrize(
+    "suite",
+    ["bookworm", pytest.param("trixie", marks=pytest.mark.soak), pytest.param("forky", marks=pytest.mark.soak)],
+)
+def test_master_becomes_ready(suite: str, tmp_path: Path) -> None:
+    generation = machine_image.GENERATIONS[suite]
+    with Segment(suite) as segment:
+        cluster = Cluster(segment, tmp_path, CLUSTER.format(version=generation.kubernetes), generation)
+        machine = cluster.machine("m1", 11)
+        machine.power_on()
+        done = cluster.kgen("wait", "cluster.yaml", "--timeout", "20m", timeout=1500)
+        assert done.returncode == 0, done.stderr + machine.console()[-6000:]
+        node = cluster.get("node", "m1")
+        assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{generation.kubernetes}"
+        cloud_init, python, containerd = VERSIONS[suite]
+        assert f" {cloud_init}" in machine.shell("cloud-init --version 2>&1").stdout
+        assert f" {python}." in machine.shell("python3 --version").stdout
+        assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith(f"containerd://{containerd}.")
+        cluster.until("cloud-init done", lambda: machine.shell("cloud-init status --wait").returncode == 0)
+        certificates = machine.shell("kubeadm certs check-expiration --kubeconfig /etc/kubernetes/admin.conf")
+        assert certificates.returncode == 0, certificates.stderr
+        rollout = ("rollout", "status", "--namespace=kube-system", "deployment/coredns", "--timeout=900s")
+        cluster.kubectl(*rollout, timeout=920)

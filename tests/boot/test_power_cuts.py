@@ -1,0 +1,320 @@
+"""A first boot whose power is cut again and again ends as if it never had been: one cluster, nothing lost, no rest.
+
+QEMU is killed. What the guest has flushed is in its disk's file; what it has not is lost, for QEMU writes its tables of
+a growing disk only when the guest flushes. ``cache=unsafe`` changes nothing of this: it spares the host's own disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import random
+import re
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pytest
+import yaml
+
+from kgen.runner import master
+from tests.boot.clusters import Cluster, report
+from tests.boot.machines import PREFIX, Machine, Segment
+from tests.components import golang
+
+MASTER = 11
+# One master that two cores emulate misses the deadlines of leader election, which it has no use for.
+CLUSTER = f"""\
+apiVersion: kgen/v1
+name: cuts
+kubernetesVersion: v1.37.2
+networking: {{podSubnet: 10.244.0.0/16}}
+controllerManager: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
+scheduler: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
+machines:
+  - {{name: m1, role: master, address: {PREFIX}.{MASTER}}}
+"""
+BOOT_SECONDS = 1500
+STEPS = [step.__name__.replace("_", "-") for step in master.STEPS]
+CLOCK = "kgen: clock "  # of the steps that run at every boot, the last
+BOOTED = "finished at"  # cloud-init's last word; it waits for the runner
+# What the console shows when cloud-init looks for its data, works on it, and runs what it was told; seconds from there.
+BEFORE = {"running 'init-local'": 6, "running 'init'": 12, "running 'modules:final'": 3}
+# Steps that take a while or leave much behind; about the seconds that an emulated machine needs for them.
+INSIDE = {
+    "files": 1,
+    "etcd": 20,
+    "apiserver": 40,
+    "publish": 8,
+    "controllers-healthy": 15,
+    "kubelet-finalize": 10,
+    "cleanup": 0.3,
+}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """When the power goes: so many seconds after this boot has shown ``mark``, a pattern, or begins after it."""
+
+    mark: str
+    seconds: float = 0
+
+    def due(self, earlier: str, console: str) -> bool:
+        """Whether ``console``, of this boot, has come there, after ``earlier`` boots, or to an end without it."""
+        resumed = self.mark.startswith("kgen: ") and re.search(self.mark, earlier) and CLOCK in console
+        return bool(re.search(self.mark, console) or resumed or BOOTED in console)
+
+
+def after(step: str) -> Cut:
+    """The end of a step: it is recorded, and the next one has hardly begun."""
+    return Cut(rf"kgen: {step} \d")
+
+
+def before(chance: random.Random, mark: str) -> Cut:
+    """A random moment before the runner starts."""
+    return Cut(mark, round(chance.uniform(0, BEFORE[mark]), 2))
+
+
+def inside(chance: random.Random, step: str) -> Cut:
+    """A random moment after the step before this one has ended."""
+    return Cut(after(STEPS[STEPS.index(step) - 1]).mark, round(chance.uniform(0, INSIDE[step]), 2))
+
+
+def few(chance: random.Random) -> list[Cut]:
+    """One cut before the runner starts, one between steps, two inside of steps."""
+    boundary = chance.choice(STEPS[: STEPS.index("controllers")])
+    last = chance.choice(["kubelet-finalize", "cleanup"])
+    return [before(chance, chance.choice([*BEFORE])), after(boundary), inside(chance, "publish"), inside(chance, last)]
+
+
+def between(chance: random.Random) -> list[Cut]:
+    """A cut after each step."""
+    return [after(step) for step in STEPS]
+
+
+def anywhere(chance: random.Random) -> list[Cut]:
+    """Cuts in each stage before the runner starts, then inside of every step that takes a while."""
+    return [before(chance, mark) for mark in BEFORE] + [inside(chance, step) for step in INSIDE]
+
+
+class Witness:
+    """Who asks the API server all the time and remembers what it was shown: that must be there in the end."""
+
+    COLLECTIONS = ("namespaces", "nodes", "secrets", "configmaps", "serviceaccounts", "services")
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Nothing has been seen."""
+        self.cluster = cluster
+        self.seen: dict[str, set[str]] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(3):
+            try:
+                self.look()
+            except (AssertionError, ValueError, subprocess.TimeoutExpired):
+                continue  # not up, or cut in the middle of an answer
+
+    def look(self) -> dict[str, str]:
+        """Return the uid of everything there is, by kind and name, and remember it."""
+        found = {}
+        for collection in self.COLLECTIONS:
+            answer = self.cluster.kubectl("get", f"--raw=/api/v1/{collection}", "--request-timeout=20s")
+            for each in json.loads(answer)["items"]:
+                metadata = each["metadata"]
+                name = f"{collection} {metadata.get('namespace', '')}/{metadata['name']}"
+                found[name] = metadata["uid"]
+                self.seen.setdefault(name, set()).add(metadata["uid"])
+        return found
+
+
+@dataclass
+class End:
+    """A machine that has come to its end after its power was cut, and what was seen of its cluster on the way."""
+
+    cluster: Cluster
+    machine: Machine
+    witness: Witness
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The user-data that the machine was given."""
+        found: dict[str, Any] = yaml.safe_load((self.cluster.outputs / "user-data/m1.yaml").read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """payload.json of the document."""
+        (text,) = (each["content"] for each in self.document["write_files"] if each["path"].endswith("/payload.json"))
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def etcdctl(self, *words: str) -> Any:
+        """Run the real etcdctl with the master's own credential."""
+        pki = self.cluster.outputs / "nodes/m1/etc/kubernetes/pki/etcd"
+        done = self.cluster.segment.run(
+            golang.etcd("3.7.0") / "etcdctl",
+            f"--endpoints=https://{self.machine.address}:2379",
+            *(f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"),
+            *("--write-out=json", "--command-timeout=60s", *words),
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[few, pytest.param(between, marks=pytest.mark.soak), pytest.param(anywhere, marks=pytest.mark.soak)],
+    ids=lambda plan: plan.__name__,
+)
+def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
+    """A master whose power was cut by plan, then left alone until its runner was done."""
+    seed = random.randrange(10**6)
+    cuts = request.param(random.Random(seed))
+    report(f"seed {seed}: {len(cuts)} cuts")
+    with Segment("cuts") as segment:
+        cluster = Cluster(segment, tmp_path_factory.mktemp("cuts"), CLUSTER)
+        machine = cluster.machine("m1", MASTER)
+        with Witness(cluster) as witness:
+            end = End(cluster, machine, witness)
+            for cut in cuts:
+                boot(end, cut)
+            earlier = len(machine.console())
+            machine.power_on()
+            machine.wait_for("end of the first boot", lambda: finished(machine, earlier), BOOT_SECONDS)
+            report(f"done {time.monotonic() - machine.powered_on:.0f} s after the last power-on")
+        yield end
+
+
+def boot(end: End, cut: Cut) -> None:
+    """Power the machine on, and cut its power when the moment has come."""
+    machine = end.machine
+    earlier = machine.console()
+    machine.power_on()
+    deadline = time.monotonic() + BOOT_SECONDS
+    while not cut.due(earlier, machine.console()[len(earlier) :]):
+        assert time.monotonic() < deadline, f"no {cut.mark!r} in {BOOT_SECONDS} s:\n{machine.console()[-4000:]}"
+        time.sleep(0.02)
+    time.sleep(cut.seconds)
+    machine.kill()
+    seconds = time.monotonic() - machine.powered_on
+    shown = re.findall(r"kgen: \S+|running '\S+'", machine.console()[len(earlier) :])
+    report(f"cut {seconds:.0f} s after power-on, {cut.seconds} s after {cut.mark!r}; the last shown was {shown[-1]!r}")
+
+
+def finished(machine: Machine, earlier: int) -> bool:
+    """Whether this boot has come to its end: cloud-init is through, the runner is done, and what comes after it."""
+    settled = "test -e /var/lib/kgen/done && ! systemctl is-active --quiet kgen-firstboot kgen-later"
+    return BOOTED in machine.console()[earlier:] and machine.shell(settled).returncode == 0
+
+
+def guest_tree(machine: Machine) -> dict[str, tuple[str, str, bytes]]:
+    """Return mode, owner and content of every file of kgen's and kubeadm's directories on the machine, by path."""
+    tops = "etc/kubernetes etc/kgen etc/modules-load.d etc/sysctl.d var/lib/kgen run/kgen"
+    script = (
+        f"cd / && tar --create --gzip {tops} $(find var/lib/kubelet -maxdepth 1 -type f) 2>/dev/null | base64 --wrap=0"
+    )
+    data = base64.b64decode(machine.shell(script).stdout)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {
+            each.name: (f"{each.mode:o}", f"{each.uname}:{each.gname}", _content(archive, each))
+            for each in archive
+            if each.isfile()
+        }
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None
+    return file.read()
+
+
+def test_files_are_those_of_the_review_tree(end: End) -> None:
+    review = end.cluster.outputs / "nodes/m1"
+    found = guest_tree(end.machine)
+    for path in sorted(path for path in review.rglob("*") if path.is_file()):
+        name = str(path.relative_to(review))
+        assert name in found, f"missing on the machine: {name}"
+        mode, owner, content = found[name]
+        assert (mode, owner) == (f"{path.stat().st_mode & 0o7777:o}", "root:root"), name
+        expected = path.read_bytes()
+        if name == "var/lib/kubelet/config.yaml":
+            expected += b"resolvConf: /run/systemd/resolve/resolv.conf\n"
+        if name == "etc/kubernetes/kubelet.conf":
+            current = b"/var/lib/kubelet/pki/kubelet-client-current.pem"
+            assert yaml.safe_load(content)["users"][0]["user"] == {
+                "client-certificate": current.decode(),
+                "client-key": current.decode(),
+            }
+        else:
+            assert content == expected, f"other content: {name}"
+    expected_names = {str(path.relative_to(review)) for path in review.rglob("*") if path.is_file()}
+    assert {name for name in found if name.startswith("etc/kubernetes/")} <= expected_names
+    assert [name for name in found if name.rpartition("/")[2].startswith(".")] == [], "half-written files"
+
+
+def test_runner_is_done_and_has_taken_its_secrets_along(end: End) -> None:
+    found = guest_tree(end.machine)
+    payload = end.payload
+    assert json.loads(found["var/lib/kgen/done"][2]) == {"payload": payload["sha256"], "hostname": "m1"}
+    (steps,) = json.loads(found["var/lib/kgen/state.json"][2]).values()
+    assert list(steps) in (STEPS, STEPS[:-1]), "the last one leaves its mark before it is recorded"
+    assert not [name for name in found if name.startswith("etc/kgen/")], "the payload is still there"
+    secret = payload["body"]["blobs"]["ca.key"][1]
+    assert len(secret) > 100
+    where = "/etc /run /var/lib/cloud /var/lib/kgen /var/log /tmp /root"
+    copies = end.machine.shell(f"grep -r -l --fixed-strings {secret[:100]} {where}")
+    assert copies.stdout == "", f"copies of the payload:\n{copies.stdout}"
+    kept = end.machine.shell("find /var/lib/cloud/instances -name 'user-data*' -size +0")
+    assert kept.stdout == ""
+
+
+def test_one_cluster(end: End) -> None:
+    members = end.etcdctl("member", "list")["members"]
+    assert [member["name"] for member in members] == ["m1"]
+    (status,) = end.etcdctl("endpoint", "status")
+    assert status["Status"]["header"]["member_id"] == members[0]["ID"]
+    now = end.witness.look()
+    assert [name for name in now if name.startswith("nodes ")] == ["nodes /m1"]
+    for name, uids in sorted(end.witness.seen.items()):
+        assert uids == {now.get(name)}, f"{name} was seen as {uids}, now it is {now.get(name)}"
+    authority = (end.cluster.outputs / "nodes/m1/etc/kubernetes/pki/ca.crt").read_bytes()
+    for config in (end.cluster.outputs / "admin.conf", end.cluster.outputs / "super-admin.conf"):
+        cluster = yaml.safe_load(config.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
+        assert base64.b64decode(cluster["certificate-authority-data"]) == authority
+    on_disk = end.machine.shell("sha256sum </etc/kubernetes/pki/ca.crt").stdout.split()[0]
+    assert on_disk == hashlib.sha256(authority).hexdigest()
+
+
+def test_every_object_is_there(end: End) -> None:
+    there = end.cluster.kubectl("get", "--filename", end.cluster.outputs / "api", "--output=name").split()
+    assert len(there) == len(list((end.cluster.outputs / "api").iterdir()))
+    (token,) = end.cluster.get(
+        "secrets", "--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"
+    )["items"]
+    assert base64.b64decode(token["data"]["token-id"]).decode() in token["metadata"]["name"]
+    signed = end.cluster.get("configmap", "cluster-info", "--namespace=kube-public")["data"]
+    assert [name for name in signed if name.startswith("jws-kubeconfig-")], "nothing signs cluster-info"
+
+
+def test_the_node_is_marked_once(end: End) -> None:
+    node = end.cluster.get("node", "m1")
+    assert [taint["key"] for taint in node["spec"]["taints"] if "control-plane" in taint["key"]] == [
+        "node-role.kubernetes.io/control-plane"
+    ]
+    assert "node-role.kubernetes.io/control-plane" in node["metadata"]["labels"]

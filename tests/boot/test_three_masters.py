@@ -1,0 +1,175 @@
+"""Three masters and a node, powered on in random order, with no load balancer until the masters are up."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.boot.clusters import Cluster, report
+from tests.boot.machines import PREFIX, Segment
+from tests.components import golang
+
+pytestmark = [pytest.mark.boot, pytest.mark.soak]
+
+MASTERS = {"zeus-1": 11, "hera-2": 12, "ares-3": 13}
+BALANCER = f"{PREFIX}.10"
+# Six emulated CPUs share two cores: etcd and the leases get the time that this takes.
+CLUSTER = f"""\
+apiVersion: kgen/v1
+name: three
+kubernetesVersion: v1.37.2
+controlPlaneEndpoint: {BALANCER}:6443
+networking: {{podSubnet: 10.244.0.0/16, plugin: bridge}}
+etcd:
+  local:
+    extraArgs:
+      - {{name: heartbeat-interval, value: "1000"}}
+      - {{name: election-timeout, value: "10000"}}
+controllerManager: {{extraArgs: &lease [
+  {{name: leader-elect-lease-duration, value: 120s}},
+  {{name: leader-elect-renew-deadline, value: 90s}},
+  {{name: leader-elect-retry-period, value: 15s}}]}}
+scheduler: {{extraArgs: *lease}}
+machines:
+  - {{name: zeus-1, role: master, address: {PREFIX}.11}}
+  - {{name: hera-2, role: master, address: {PREFIX}.12}}
+  - {{name: ares-3, role: master, address: {PREFIX}.13}}
+  - {{name: w1, role: node, address: {PREFIX}.21}}
+"""
+# A load balancer as small as one can be: every connection goes to the first master that takes it.
+FORWARD = """
+import socket, sys, threading
+masters = sys.argv[2:]
+def pump(a, b):
+    try:
+        while data := a.recv(65536): b.sendall(data)
+    except OSError: pass
+    finally:
+        for each in (a, b):
+            try: each.shutdown(socket.SHUT_RDWR)
+            except OSError: pass
+def serve(client):
+    for master in masters:
+        try: server = socket.create_connection((master, 6443), 3)
+        except OSError: continue
+        server.settimeout(None)
+        threading.Thread(target=pump, args=(client, server), daemon=True).start()
+        return pump(server, client)
+    client.close()
+listener = socket.create_server((sys.argv[1], 6443))
+while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Return the cluster; its masters are powered on in random order, seconds apart."""
+    with Segment("three") as segment:
+        cluster = Cluster(segment, tmp_path_factory.mktemp("three"), CLUSTER)
+        seed = random.randrange(10**6)
+        chance = random.Random(seed)
+        order = chance.sample(sorted(MASTERS), k=len(MASTERS))
+        report(f"seed {seed}: powered on in the order {', '.join(order)}")
+        for name in order:
+            cluster.machine(name, MASTERS[name], memory=3072).power_on()
+            time.sleep(chance.uniform(2, 12))
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def balancer(cluster: Cluster) -> Iterator[None]:
+    """Run the load balancer."""
+    segment = cluster.segment
+    segment.run("ip", "addr", "add", f"{BALANCER}/24", "dev", "br0")
+    addresses = [f"{PREFIX}.{number}" for number in MASTERS.values()]
+    process = subprocess.Popen(segment.command(sys.executable, "-c", FORWARD, BALANCER, *addresses))
+    yield
+    process.kill()
+    process.wait()
+
+
+def etcdctl(cluster: Cluster, *words: str) -> Any:
+    """Run the real etcdctl as the first master that answers, with its own credential."""
+    pki = cluster.outputs / "nodes/hera-2/etc/kubernetes/pki/etcd"
+    done = cluster.segment.run(
+        golang.etcd("3.7.0") / "etcdctl",
+        *("--endpoints", ",".join(f"https://{PREFIX}.{number}:2379" for number in MASTERS.values())),
+        *(
+            "--cacert",
+            pki / "ca.crt",
+            "--cert",
+            pki / "healthcheck-client.crt",
+            "--key",
+            pki / "healthcheck-client.key",
+        ),
+        *("--write-out=json", "--command-timeout=60s", *words),
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def test_masters_form_one_etcd_without_a_load_balancer(cluster: Cluster) -> None:
+    def done() -> bool:
+        return all("kgen: done" in machine.console() for machine in cluster.machines.values())
+
+    cluster.until("three masters done", done, 3000)
+    members = etcdctl(cluster, "member", "list")["members"]
+    assert {member["name"] for member in members} == set(MASTERS)
+    assert all(member.get("clientURLs") for member in members)
+    assert all(each["health"] for each in etcdctl(cluster, "endpoint", "health"))
+    statuses = etcdctl(cluster, "endpoint", "status")
+    assert len({each["Status"]["header"]["cluster_id"] for each in statuses}) == 1
+
+
+def test_three_apiservers_agree(cluster: Cluster, balancer: None) -> None:
+    answers = set()
+    for number in MASTERS.values():
+        words = (
+            "--server",
+            f"https://{PREFIX}.{number}:6443",
+            "get",
+            "namespace",
+            "kube-system",
+            "-o",
+            "jsonpath={.metadata.uid}",
+        )
+        answers.add(cluster.kubectl(*words))
+    assert len(answers) == 1
+
+
+def test_node_joins_through_the_load_balancer(cluster: Cluster, balancer: None) -> None:
+    cluster.machine("w1", 21, cpus=1, memory=2048).power_on()
+    done = cluster.kgen("wait", "cluster.yaml", "--timeout", "30m", timeout=2000)
+    assert done.returncode == 0, done.stderr
+
+
+def test_serves_and_schedules_without_its_first_master(cluster: Cluster, balancer: None) -> None:
+    cluster.machines["zeus-1"].kill()
+    image = "--image=kgen.test/tools:1"
+
+    def runs() -> bool:
+        cluster.kubectl("delete", "pod", "late", "--ignore-not-found", "--wait=false")
+        cluster.kubectl("run", "late", image, "--image-pull-policy=Never", "--command", "--", "sleep", "86400")
+        cluster.kubectl("wait", "pod/late", "--for=condition=Ready", "--timeout=300s", timeout=320)
+        return True
+
+    cluster.until("pod on the two remaining masters' word", runs, 1200)
+
+
+def test_a_wiped_master_stops_before_its_etcd(cluster: Cluster, balancer: None) -> None:
+    machine = cluster.machines["zeus-1"]
+    machine.new_disk()
+    machine.console_log.unlink()
+    machine.power_on()
+    seconds = machine.wait_for("the guard's refusal", lambda: "member remove" in machine.console(), 1200)
+    report(f"refused {seconds:.0f} s after power-on")
+    assert machine.shell("kgen-firstboot --status").returncode == 2
+    assert machine.shell("test -e /etc/kubernetes/manifests/etcd.yaml").returncode == 1
+    assert {member["name"] for member in etcdctl(cluster, "member", "list")["members"]} == set(MASTERS)
