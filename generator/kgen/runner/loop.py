@@ -108,6 +108,6 @@ def main(words: Any, steps: Any) -> Any:
     line = "*" * 72
     print(
         f"{line}\nFirst boot of this Kubernetes machine\nkgen: {run.step} failed: {error}\nTo do: {hint}\n"
-        f"After a repair: systemctl start kgen-firstboot (so far: kgen-firstboot --status)\n{line}"
+        f"Then run: systemctl start kgen-firstboot\nWhat was done: kgen-firstboot --status\n{line}"
     )
     return code

@@ -39,10 +39,11 @@ def failure(output):
     """Return what the frame on the console says, without its prefix."""
     *_, frame, end = output.split("*" * 72 + "\n")
     assert end == ""
-    first, what, remedy, continuation = frame.splitlines()
+    first, what, remedy, continuation, story = frame.splitlines()
     assert "Kubernetes" in first
     assert remedy.startswith("To do: ")
     assert "systemctl start kgen-firstboot" in continuation
+    assert story == "What was done: kgen-firstboot --status"
     return what.removeprefix("kgen: ")
 
 
@@ -375,7 +376,7 @@ def test_another_payload_is_not_applied_but_named(machine, is_damaged):
     delivered = machine.root / PAYLOAD
     second = json.loads(delivered.read_text())["sha256"]
     if is_damaged:
-        delivered.write_bytes(delivered.read_bytes()[:-80] + b"\xff")
+        delivered.write_bytes(delivered.read_bytes()[:80] + b"\xff")
         second = "(damaged)"
     code, output = machine.run()
     assert code == 2
