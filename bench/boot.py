@@ -89,6 +89,7 @@ class Contestant:
     published: str
     node_start: str
     marks: list[dict[str, float]] = field(default_factory=list)
+    costs: list[dict[str, float]] = field(default_factory=list)
 
 
 def main() -> int:
@@ -102,15 +103,15 @@ def main() -> int:
     for number in range(options.runs):
         for contestant in (kgen, kubeadm):
             print(f"bench: run {number + 1}, {contestant.name} …", file=sys.stderr, flush=True)
-            contestant.marks.append(_run(contestant, options.algorithm))
-            print(json.dumps(contestant.marks[-1]), file=sys.stderr, flush=True)
+            _run(contestant, options.algorithm)
+            print(json.dumps(contestant.marks[-1]), *contestant.costs[-1:], file=sys.stderr, flush=True)
     rows = _rows(kgen, kubeadm)
     print(table(rows))
     return int(any(row.within is False for row in rows))
 
 
-def _run(contestant: Contestant, algorithm: str) -> dict[str, float]:
-    """Boot one master and one node and return the seconds of every mark; the node's count from its own power-on."""
+def _run(contestant: Contestant, algorithm: str) -> None:
+    """Boot one master and one node and note the seconds of every mark; the node's count from its own power-on."""
     with tempfile.TemporaryDirectory() as scratch, Segment("bench") as segment:
         cluster = Cluster(segment, Path(scratch), CLUSTER.format(algorithm=algorithm))
         master, node = cluster.machine("m1", 11), cluster.machine("w1", 21, cpus=1, memory=2048)
@@ -128,7 +129,18 @@ def _run(contestant: Contestant, algorithm: str) -> dict[str, float]:
         node.power_on()
         marks["node start"] = _shown(node, contestant.node_start)
         marks["node Ready"] = node.wait_for("Ready", lambda: _node_ready(cluster, "w1"), LIMIT)
-        return {name: round(marks[name], 1) for name in MARKS}
+        contestant.marks.append({name: round(marks[name], 1) for name in MARKS})
+        if contestant.name == "kgen":
+            _shown(node, "kgen: done")
+            costs = {role: _cost(machine) for role, machine in (("master", master), ("node", node))}
+            contestant.costs.append({f"{role}: {what}": value for role in costs for what, value in costs[role].items()})
+
+
+def _cost(machine: Machine) -> dict[str, float]:
+    """Return what systemd has counted for the runner's unit: its own processor time, and its memory at its peak."""
+    words = "systemctl show --property=CPUUsageNSec --property=MemoryPeak kgen-firstboot"
+    found = dict(line.split("=") for line in machine.shell(words).stdout.split())
+    return {"CPU": round(int(found["CPUUsageNSec"]) / 1e9, 2), "memory": round(int(found["MemoryPeak"]) / 2**20, 1)}
 
 
 def _shown(machine: Machine, text: str) -> float:
@@ -192,6 +204,12 @@ def _rows(kgen: Contestant, kubeadm: Contestant) -> list[Row]:
             rows.append(
                 Row(f"{contestant.name}, seconds since power-on", mark, statistics.median(seen), "s", None, note)
             )
+    for name in kgen.costs[0]:
+        unit, budget = ("MiB", 30.0) if name.endswith("memory") else ("s", None)
+        seen = [costs[name] for costs in kgen.costs]
+        rows.append(
+            Row("runner, emulated", name, statistics.median(seen), unit, budget, f"{min(seen):g}-{max(seen):g}")
+        )
     for what, later, earlier, budget in RATIOS:
         ours, theirs = (
             statistics.median(marks[later] - marks.get(earlier, 0) for marks in contestant.marks)

@@ -20,15 +20,15 @@ KGEN = Path(sys.executable).with_name("kgen")
 PHASES = ("certs", "kubeconfig", "control-plane")
 
 
-def cluster_file(masters: int, nodes: int = 0, *, pool: bool = False, algorithm: str = "", provider: str = "") -> str:
+def cluster_file(masters: int, nodes: int = 0, *, pool: bool = False, algorithm: str = "", runner: str = "") -> str:
     """Return a cluster file (YAML, as JSON lines) with ``nodes`` listed one by one and, if asked for, one pool."""
     lines = ["apiVersion: kgen/v1", "name: bench", f"kubernetesVersion: v{KUBERNETES_VERSION}"]
     if masters > 1:
         lines.append("controlPlaneEndpoint: api.bench.example.com:6443")
     if algorithm:
         lines.append(f"encryptionAlgorithm: {algorithm}")
-    if provider:
-        lines.append(f"provider: {provider}")
+    if runner:
+        lines.append(f"image: {{runner: {runner}}}")
     machines = [{"name": f"m{i}", "role": "master", "address": f"10.0.0.{10 + i}"} for i in range(1, masters + 1)]
     machines += [
         {"name": f"w{i}", "role": "node", "address": f"10.{1 + i // 65536}.{i // 256 % 256}.{i % 256}"}
