@@ -221,7 +221,9 @@ def machine(segment: Segment, cluster: Deployment) -> Machine:
 
 def reports_every_finding(machine: Machine, wrong: Sequence[Condition]) -> None:
     """The first boot fails; one report names everything."""
-    seconds = machine.wait_for("the report", lambda: "What was done: kgen-firstboot" in machine.console(), FIRST_BOOT_SECONDS)
+    seconds = machine.wait_for(
+        "the report", lambda: "What was done: kgen-firstboot" in machine.console(), FIRST_BOOT_SECONDS
+    )
     report(f"{machine.directory.name}: first boot failed {seconds:.0f} s after power-on")
     failure = failed(machine, "true", since=0)
     assert failure.code == 2

@@ -159,7 +159,7 @@ def test_a_node_joins_with_stock_kubeadm(cluster: Cluster) -> None:
     machine.seed(stock_join(cluster.outputs / "nodes/w2", line), "i-w2-1", hostname="w2")
     machine.power_on()
     cluster.until("w2 Ready", lambda: _ready(cluster, "w2"), 1200)
-    assert machine.shell("test -e /etc/kgen").returncode == 1, "kgen was here"
+    assert machine.shell("test -e /usr/local/lib/kgen -o -e /var/lib/kgen").returncode == 1, "kgen was here"
     done = cluster.kgen("wait", "cluster.yaml", "--timeout", "5m")
     assert done.returncode == 0, done.stderr
 

@@ -36,9 +36,8 @@ def _archives(directory: Path, kubernetes: str, etcd: str, coredns: str, pause: 
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         image = f"{REGISTRY}/{name}:v{kubernetes}"
         _image(directory, image, {f"/usr/local/bin/{name}": binaries / name}, [f"/usr/local/bin/{name}"])
-    database = golang.etcd(etcd.partition("-")[0])
-    programs = {f"/usr/local/bin/{name}": database / name for name in golang.ETCD_COMMANDS}
-    _image(directory, f"{REGISTRY}/etcd:{etcd}", programs, ["/usr/local/bin/etcd"])
+    database = golang.etcd(etcd.partition("-")[0], ("etcd",))
+    _image(directory, f"{REGISTRY}/etcd:{etcd}", {"/usr/local/bin/etcd": database / "etcd"}, ["/usr/local/bin/etcd"])
     image = f"{REGISTRY}/coredns/coredns:v{coredns}"
     _image(directory, image, {"/coredns": golang.coredns(coredns) / "coredns"}, ["/coredns"])
     _image(directory, f"{REGISTRY}/pause:{pause}", {"/pause": golang.pause() / "pause"}, ["/pause"])

@@ -99,15 +99,17 @@ def _build_kubernetes(version: str, commands: tuple[str, ...], directory: Path) 
     shutil.rmtree(build)
 
 
-def etcd(version: str) -> Path:
-    """Return a directory with ``etcd`` and ``etcdctl`` of ``version`` (``3.7.0``)."""
-    recipe = cache.recipe_hash(version, inspect.getsource(_build_etcd))
-    return cache.ensure(f"etcd-{version}", recipe, lambda directory: _build_etcd(version, directory))
+def etcd(version: str, commands: tuple[str, ...] = tuple(ETCD_COMMANDS)) -> Path:
+    """Return a directory with etcd's ``commands`` of ``version`` (``3.7.0``); ``etcd`` and ``etcdctl`` unless told."""
+    name = "-".join((*commands, version))
+    recipe = cache.recipe_hash(version, *commands, inspect.getsource(_build_etcd))
+    return cache.ensure(name, recipe, lambda directory: _build_etcd(version, commands, directory))
 
 
-def _build_etcd(version: str, directory: Path) -> None:
+def _build_etcd(version: str, commands: tuple[str, ...], directory: Path) -> None:
     compiler = go()
-    for command, module in ETCD_COMMANDS.items():
+    for command in commands:
+        module = ETCD_COMMANDS[command]
         build = directory / "build"
         build.mkdir()
         (build / "go.mod").write_text("module kgen.test/etcd\n\ngo 1.26\n", encoding="utf-8")
