@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 import sys
 import time
@@ -15,6 +17,11 @@ from tests.components import golang, machine_image
 
 # Emulated machines share two cores: what waits is scaled, what is checked is not.
 PATIENCE = 900
+
+
+def chosen_seed() -> int:
+    """Return the seed of what a run draws by chance: ``$KGEN_BOOT_SEED``, to see one again, else a new one."""
+    return int(os.environ.get("KGEN_BOOT_SEED") or random.randrange(10**6))
 
 
 def report(text: str) -> None:

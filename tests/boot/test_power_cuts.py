@@ -24,7 +24,7 @@ import pytest
 import yaml
 
 from kgen.runner import master
-from tests.boot.clusters import Cluster, report
+from tests.boot.clusters import Cluster, chosen_seed, report
 from tests.boot.machines import PREFIX, Machine, Segment
 from tests.components import golang
 
@@ -184,7 +184,7 @@ class End:
 )
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """A master whose power was cut by plan, then left alone until its runner was done."""
-    seed = random.randrange(10**6)
+    seed = chosen_seed()
     cuts = request.param(random.Random(seed))
     report(f"seed {seed}: {len(cuts)} cuts")
     with Segment("cuts") as segment:
@@ -209,6 +209,7 @@ def boot(end: End, cut: Cut) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
     while not cut.due(earlier, machine.console()[len(earlier) :]):
         assert time.monotonic() < deadline, f"no {cut.mark!r} in {BOOT_SECONDS} s:\n{machine.console()[-4000:]}"
+        assert_no_failure(machine, len(earlier))
         time.sleep(0.02)
     time.sleep(cut.seconds)
     machine.kill()
@@ -217,8 +218,15 @@ def boot(end: End, cut: Cut) -> None:
     report(f"cut {seconds:.0f} s after power-on, {cut.seconds} s after {cut.mark!r}; the last shown was {shown[-1]!r}")
 
 
+def assert_no_failure(machine: Machine, earlier: int) -> None:
+    """Whoever has only lost power needs nobody to repair anything."""
+    console = machine.console()[earlier:]
+    assert not re.search(r"kgen: \S+ failed", console), console[-4000:]
+
+
 def finished(machine: Machine, earlier: int) -> bool:
     """Whether this boot has come to its end: cloud-init is through, the runner is done, and what comes after it."""
+    assert_no_failure(machine, earlier)
     settled = "test -e /var/lib/kgen/done && ! systemctl is-active --quiet kgen-firstboot kgen-later"
     return BOOTED in machine.console()[earlier:] and machine.shell(settled).returncode == 0
 

@@ -119,5 +119,21 @@ def test_delivery_is_repeated_at_every_boot_until_the_runner_is_done(machine, us
     done.unlink()
 
 
+def test_a_network_that_a_power_cut_has_emptied_is_made_anew(machine, user_data):
+    document = (user_data / "w1.yaml.gz").read_bytes()
+    machine.boot(document, instance_id="i-network")
+    folder = machine.root / "etc/netplan"
+    folder.mkdir(exist_ok=True)
+    lost, mine, whole = (folder / name for name in ("50-cloud-init.yaml", "90-mine.yaml", "10-cloud-init.yaml"))
+    lost.touch()
+    mine.touch()
+    whole.write_text("network: {}\n", encoding="utf-8")
+    log = machine.boot(document, instance_id="i-network")
+    assert sorted(path.name for path in folder.iterdir()) == [whole.name, mine.name]
+    # It has forgotten that it knows this instance: to a new one it gives its network.
+    assert "new=True" in log.partition("running 'init' at")[2]
+    assert _on(machine, names.PAYLOAD_PATH).read_bytes()
+
+
 def _on(machine: cloudinit.Machine, path) -> Path:
     return machine.root / str(path).lstrip("/")

@@ -112,8 +112,8 @@ _FILES = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
     "etc/machine-id": "",
     "etc/hostname": "localhost\n",
-    # No SSH server is there, and cloud-init would complain of host keys that it cannot make.
-    "etc/cloud/cloud.cfg.d/90-image.cfg": "datasource_list: [NoCloud, None]\nssh_genkeytypes: []\n",
+    # No SSH server and no locales are there, and cloud-init would complain of what it cannot make.
+    "etc/cloud/cloud.cfg.d/90-image.cfg": "datasource_list: [NoCloud, None]\nssh_genkeytypes: []\nlocale: false\n",
     "etc/modules-load.d/kubernetes.conf": "overlay\nbr_netfilter\n",
     "etc/sysctl.d/90-kubernetes.conf": "net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\n",
     "usr/lib/systemd/system/kubelet.service": _KUBELET_UNIT,

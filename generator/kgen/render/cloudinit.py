@@ -17,9 +17,18 @@ from kgen import names
 from kgen.config.model import Cluster, Machine
 from kgen.render import engine
 
-# Per-instance semaphores of the modules that deliver; removed at every boot until the runner is done.
-_SEMAPHORES = ("config_write_files", "config_runcmd", "config_scripts_user")
-REDELIVER = f"test -e {names.DONE_PATH} || (cd /var/lib/cloud/instance/sem && rm -f {' '.join(_SEMAPHORES)})"
+# cloud-init syncs no file, and takes a module for done before it runs it. So until the runner is done, every boot
+# delivers again (by removing these per-instance semaphores), and makes files of the network anew that a power cut has
+# left empty: cloud-init reads them, fails, and would never write them again (seen with 26.2).
+_MODULES = ("set_hostname", "write_files", "runcmd", "scripts_user")
+_NETWORK = "instance/network-config.json data/set-hostname /etc/[nN]* /etc/systemd/network"
+_NAMES = r".*\(cloud-init.*\|config.json\|hostname\)"
+REDELIVER = (
+    f"test -e {names.DONE_PATH} || {{ cd /var/lib/cloud && "
+    f"for m in {' '.join(_MODULES)}; do rm -f instance/sem/config_$m; done; "
+    f"find {_NETWORK} -type f -empty -regex '{_NAMES}' -print -delete 2>/dev/null | grep -q . && "
+    "rm -f data/instance-id && cloud-init init; sync; }"
+)
 LAUNCH = ["/usr/bin/python3", str(names.RUNNER_PATH), "--launch"]
 _WINDOW = 32_768
 _ITERATIONS = 5  # 15, zopfli's default, find 6 bytes more in twice the time
