@@ -322,8 +322,12 @@ def test_every_object_is_there(end: End) -> None:
         "secrets", "--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"
     )["items"]
     assert base64.b64decode(token["data"]["token-id"]).decode() in token["metadata"]["name"]
-    signed = end.cluster.get("configmap", "cluster-info", "--namespace=kube-public")["data"]
-    assert [name for name in signed if name.startswith("jws-kubeconfig-")], "nothing signs cluster-info"
+
+    def signed() -> bool:
+        data = end.cluster.get("configmap", "cluster-info", "--namespace=kube-public")["data"]
+        return any(name.startswith("jws-kubeconfig-") for name in data)
+
+    end.cluster.until("signature of cluster-info", signed, 300)
 
 
 def test_the_node_is_marked_once(end: End) -> None:

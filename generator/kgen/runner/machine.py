@@ -16,6 +16,7 @@ COPIES = (
     "/var/lib/cloud/instances/*/*.pkl",
     "/var/lib/cloud/instances/*/*.txt*",
     "/run/cloud-init/combined*",
+    "/run/cloud-init/*sensitive*",
     "/run/kgen/*.pem",
 )
 
