@@ -21,12 +21,12 @@ from kgen.render import engine
 # delivers again (by removing these per-instance semaphores), and makes files of the network anew that a power cut has
 # left empty: cloud-init reads them, fails, and would never write them again (seen with 26.2).
 _MODULES = ("set_hostname", "write_files", "runcmd", "scripts_user")
-_NETWORK = "instance/network-config.json data/set-hostname /etc/[nN]* /etc/systemd/network"
-_NAMES = r".*\(cloud-init.*\|config.json\|hostname\)"
+_NETWORK = "instance/network-config.json /etc/[nN]* /etc/systemd/network"
+_NAMES = "*[dk]-[ci]*"  # of cloud-init, as 50-cloud-init.yaml is, and network-config
 REDELIVER = (
     f"test -e {names.DONE_PATH} || {{ cd /var/lib/cloud && "
     f"for m in {' '.join(_MODULES)}; do rm -f instance/sem/config_$m; done; "
-    f"find {_NETWORK} -type f -empty -regex '{_NAMES}' -print -delete 2>/dev/null | grep -q . && "
+    f"find {_NETWORK} -type f -empty -name '{_NAMES}' -print -delete 2>/dev/null | grep -q . && "
     "rm -f data/instance-id && cloud-init init; sync; }"
 )
 LAUNCH = ["/usr/bin/python3", str(names.RUNNER_PATH), "--launch"]

@@ -90,10 +90,15 @@ def etcd_guard(run: Run) -> None:
 
 
 def write_etcd(run: Run) -> None:
-    """Free the peer port and hand etcd to the kubelet."""
+    """Free the peer port and hand etcd to the kubelet.
+
+    A single member answers at once, so its API server may start beside it; three find each other first.
+    """
     listener, run.listener = run.listener, None
     if listener:
         # Closing alone does not wake the thread, and the port stays taken.
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
     stage(run, "etcd")
+    if not run.body["etcd"]["others"]:
+        stage(run, "apiserver")

@@ -51,7 +51,7 @@ def launch(root: str) -> int:
         write(f"{root}/etc/systemd/system/kgen-{name}.service", UNIT.format(after, condition, __file__, target))
     return os.system(
         f"ln -sf {__file__} {root}/usr/local/sbin/kgen-firstboot;"
-        "systemctl enable kgen-later kgen-firstboot && systemctl start kgen-firstboot"
+        "systemctl enable --no-reload kgen-later kgen-firstboot && systemctl start kgen-firstboot"
     ) and status(root)
 
 

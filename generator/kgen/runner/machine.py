@@ -39,10 +39,13 @@ def system(run: Run) -> None:
 def systemctl(run: Run, verb: str, unit: str = "") -> None:
     """Enable a unit, the kubelet unless named, and ``start`` or ``restart`` it.
 
-    ``enable`` makes systemd read unit files again.
+    What restarts has changed files: systemd reads all of its units again, which takes as long as preflight.
     """
     name = unit or "kubelet"
-    command = f"{run.kubelet} {verb} {unit}" if run.kubelet else f"systemctl enable {name}; systemctl {verb} {name}"
+    flags = "--no-reload" * (verb == "start")
+    command = f"systemctl enable {flags} {name}; systemctl {verb} {name}"
+    if run.kubelet:
+        command = f"{run.kubelet} {verb} {unit}"
     if os.system(command):
         raise Stop(1, f"cannot {verb} {name}", "see journalctl -u " + name)
 

@@ -27,8 +27,9 @@ def etcd(run: Run) -> None:
 
 
 def apiserver(run: Run) -> None:
-    """Start kube-apiserver and wait until it is ready."""
-    stage(run, "apiserver")
+    """Start kube-apiserver, unless it was with etcd, and wait until it is ready."""
+    if run.body["etcd"]["others"]:
+        stage(run, "apiserver")
     watch(run, APISERVER, f"{APISERVER} at {run.body['server']}", lambda: get(api(run), "/readyz"))
 
 
