@@ -92,7 +92,7 @@ def user_data(_runs: int) -> list[Row]:
     """Return the bytes of each kind of document, and of its parts compressed on their own."""
     kinds = (
         ("m1", "master of three", MASTER_BYTES, ""),
-        ("w1", "listed node", NODE_BYTES, ""),
+        ("w1", "listed node", None, ""),
         ("workers", "pool", NODE_BYTES, ""),
         ("m1", "master of three, runner in the image", EC2_BYTES, "baked"),
         ("workers", "pool, runner in the image", NODE_BYTES, "baked"),

@@ -90,6 +90,8 @@ class Cluster:
         deadline = time.monotonic() + seconds
         problem: object = ""
         while True:
+            for machine in self.machines.values():
+                machine.recover()
             try:
                 found = probe()
                 if found:

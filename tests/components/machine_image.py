@@ -108,6 +108,20 @@ version = 3
     SystemdCgroup = true
 """,
 }
+# The kernel draws a random number at its first look at an entry of conntrack's table, and patches itself to never do it
+# again. When kube-proxy is the one to look, at two entries, QEMU sometimes runs into the half-patched place: a panic.
+_SETTLE = """\
+[Unit]
+Description=One look at one entry of the conntrack table, before anybody looks at two
+
+[Service]
+Type=oneshot
+ExecStart=-/usr/sbin/conntrack -I --src 192.0.2.1 --dst 192.0.2.2 --proto udp --sport 1 --dport 2 --timeout 5
+ExecStart=-/usr/sbin/conntrack -L
+
+[Install]
+WantedBy=multi-user.target
+"""
 _FILES = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
     "etc/machine-id": "",
@@ -117,8 +131,10 @@ _FILES = {
     "etc/modules-load.d/kubernetes.conf": "overlay\nbr_netfilter\n",
     "etc/sysctl.d/90-kubernetes.conf": "net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\n",
     "usr/lib/systemd/system/kubelet.service": _KUBELET_UNIT,
+    "usr/lib/systemd/system/settle-conntrack.service": _SETTLE,
     "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": _KUBELET_DROP_IN,
 }
+_ENABLED = ("containerd", "settle-conntrack", "systemd-networkd", "systemd-resolved")
 # A getty hangs the serial line up under whoever writes to it; the timers would compete with what is tested.
 _MASKED = (
     "serial-getty@ttyS0.service",
@@ -172,7 +188,7 @@ def _build(generation: Generation, archives: Path, directory: Path) -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
     (root / "etc/kubernetes/manifests").mkdir(parents=True)
-    cache.run(["chroot", root, "systemctl", "enable", "containerd", "systemd-networkd", "systemd-resolved"])
+    cache.run(["chroot", root, "systemctl", "enable", *_ENABLED])
     cache.run(["chroot", root, "systemctl", "mask", *_MASKED])
     cache.run(["unshare", "--mount", "sh", "-c", _PRELOAD, "sh", root, archives])
     for name in (KERNEL, INITRD):
