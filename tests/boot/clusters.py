@@ -90,8 +90,6 @@ class Cluster:
         deadline = time.monotonic() + seconds
         problem: object = ""
         while True:
-            for machine in self.machines.values():
-                machine.recover()
             try:
                 found = probe()
                 if found:

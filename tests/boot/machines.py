@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.components import machine_image
 
 PREFIX = "10.88.0"
 GATEWAY = f"{PREFIX}.1"
+_PANIC_CHARACTERS = 10_000  # what the console shows of a panic, at most
 _KERNEL_ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0"
     # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
@@ -166,13 +168,14 @@ class Machine:
                 self.segment.command(*words), stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         self.powered_on = time.monotonic()
+        threading.Thread(target=self._watch, args=(self.process,), daemon=True).start()
 
     def kill(self) -> None:
         """Cut the power."""
-        if self.process:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+        process, self.process = self.process, None
+        if process:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
 
     def pause(self) -> None:
         """Let no time pass inside the machine."""
@@ -216,19 +219,29 @@ class Machine:
         """Return everything the console has shown."""
         return self.console_log.read_text(encoding="utf-8", errors="replace") if self.console_log.exists() else ""
 
-    def recover(self) -> None:
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Power on again a machine whose kernel has panicked, as its owner would.
 
         QEMU's translator, with several threads, sometimes runs into an instruction that the guest's kernel is just
-        patching (seen in ``nf_ct_get_id``). To what runs on the machine that is one more power cut.
+        patching (seen in ``nf_ct_get_id`` and ``ip_rcv``, when kube-proxy sets its first rules). To what runs on the
+        machine that is one more power cut.
         """
-        if self.process and self.process.poll() is not None and "Kernel panic" in self.console()[-2000:]:
+        process.wait()
+        if self.process is process and self._has_panicked():
             self.panics += 1
             sys.stderr.write(f"boot: the kernel of {self.directory.name} panicked; powered on again\n")
             self.process = None
             with self.console_log.open("a", encoding="utf-8") as console:
-                console.write("\n" * 2000)
+                console.write("\n" * _PANIC_CHARACTERS)
             self.power_on()
+
+    def _has_panicked(self) -> bool:
+        return "Kernel panic" in self.console()[-_PANIC_CHARACTERS:]
+
+    def _is_off(self) -> bool:
+        """Whether it has been switched off, or has switched itself off."""
+        process = self.process
+        return not self._has_panicked() and (process is None or process.poll() is not None)
 
     def wait_for(self, what: str, probe: Callable[[], object], seconds: float, pause: float = 0.5) -> float:
         """Return the seconds since power-on when ``probe()`` is true, looking every ``pause`` seconds.
@@ -237,8 +250,7 @@ class Machine:
         """
         deadline = time.monotonic() + seconds
         while not probe():
-            self.recover()
-            if self.process and self.process.poll() is not None:
+            if self._is_off():
                 raise AssertionError(
                     f"{self.directory.name} is off while waiting for {what}:\n{self.console()[-4000:]}"
                 )
@@ -248,12 +260,21 @@ class Machine:
         return time.monotonic() - self.powered_on
 
     def shell(self, script: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """Run a shell script as root inside the machine, by its guest agent, and return what it printed."""
+        """Run a shell script as root inside the machine, by its guest agent, and return what it printed.
+
+        A kernel's panic in between lets it run once more from its beginning.
+        """
         deadline = time.monotonic() + timeout
+        panics = self.panics
         run = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
         pid = self._agent("guest-exec", run, deadline)["pid"]
         while True:
-            state = self._agent("guest-exec-status", {"pid": pid}, deadline)
+            try:
+                state = self._agent("guest-exec-status", {"pid": pid}, deadline)
+            except RuntimeError:
+                if self.panics == panics:
+                    raise
+                return self.shell(script, timeout)
             if state["exited"]:
                 out, err = (
                     base64.b64decode(state.get(key, "")).decode(errors="replace") for key in ("out-data", "err-data")
@@ -274,8 +295,12 @@ class Machine:
                     sync = {"execute": "guest-sync-delimited", "arguments": {"id": number}}
                     file.write(b"\xff" + json.dumps(sync).encode() + b"\n")
                     file.flush()
-                    while json.loads(file.readline().split(b"\xff")[-1] or b"{}").get("return") != number:
-                        pass
+                    answered = None
+                    while answered != number:
+                        line = file.readline()
+                        if not line:
+                            raise OSError("the guest agent is gone")
+                        answered = json.loads(line.split(b"\xff")[-1] or b"{}").get("return")
                     file.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
                     file.flush()
                     answer = json.loads(file.readline())
@@ -283,8 +308,7 @@ class Machine:
                     raise RuntimeError(f"guest agent: {answer['error']}")
                 return dict(answer["return"])
             except (OSError, ValueError):
-                off = not self.process or self.process.poll() is not None
-                if off or time.monotonic() > deadline:
+                if self._is_off() or time.monotonic() > deadline:
                     raise
                 time.sleep(1)
 

@@ -214,7 +214,6 @@ def boot(end: End, cut: Cut) -> None:
     while not cut.due(earlier, machine.console()[len(earlier) :]):
         assert time.monotonic() < deadline, f"no {cut.mark!r} in {BOOT_SECONDS} s:\n{machine.console()[-4000:]}"
         assert_no_failure(machine, len(earlier))
-        machine.recover()
         time.sleep(0.02)
     time.sleep(cut.seconds)
     machine.kill()
