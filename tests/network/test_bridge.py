@@ -124,6 +124,17 @@ def test_a_pod_may_reach_itself_through_a_service(network, m1):
     assert all(port["hairpin"] for port in ports)
 
 
+def test_a_services_address_is_refused_at_once_until_kube_proxy_translates_it(network, m1, w1):
+    machine = network.machines["m1"]
+    with pytest.raises(AssertionError, match="Connection refused"):
+        m1.ask("10.96.0.1", 80)
+    rule = ["PREROUTING", "-d", "10.96.0.1", "-p", "tcp", "-j", "DNAT", "--to-destination", f"{w1.address}:80"]
+    machine.check(["iptables", "-w", "-t", "nat", "-A", *rule], chroot=True)
+    w1.serve(80)
+    assert m1.ask("10.96.0.1", 80) == m1.address
+    machine.check(["iptables", "-w", "-t", "nat", "-D", *rule], chroot=True)
+
+
 def rules(machine: Machine) -> list[str]:
     tables = ("nat", "filter")
     listed = [machine.check(["iptables", "-w", "-t", table, "-S"], chroot=True).splitlines() for table in tables]
@@ -135,7 +146,7 @@ def test_routes_and_rules_may_be_set_any_number_of_times(network):
         before = rules(machine), machine.check(["ip", "route"])
         set_routes(machine, network.tree)
         assert (rules(machine), machine.check(["ip", "route"])) == before
-        assert sum("10.244.0.0/16" in rule for rule in before[0]) == 3
+        assert sum("10.244.0.0/16" in rule for rule in before[0]) == 4
 
 
 def test_a_firewall_that_forwards_nothing_lets_pods_pass(network, m1, w1):

@@ -26,15 +26,24 @@ def etcd(run: Run) -> None:
     healthy(run, "etcd", run.body["etcd"]["healthURL"])
 
 
+def serves(run: Run, path: str) -> None:
+    """Wait until kube-apiserver says at ``path`` that it is ready."""
+    watch(run, APISERVER, f"{APISERVER} at {run.body['server']}", lambda: get(api(run), path))
+
+
 def apiserver(run: Run) -> None:
-    """Start kube-apiserver, unless it was with etcd, and wait until it is ready."""
+    """Start kube-apiserver, unless it was with etcd, and wait until it is ready but for its default roles.
+
+    They take longest, and the super-admin needs none.
+    """
     if run.body["etcd"]["others"]:
         stage(run, "apiserver")
-    watch(run, APISERVER, f"{APISERVER} at {run.body['server']}", lambda: get(api(run), "/readyz"))
+    serves(run, "/readyz?exclude=poststarthook/rbac/bootstrap-roles")
 
 
 def controllers(run: Run) -> None:
-    """Start kube-controller-manager and kube-scheduler; publishing does not need them."""
+    """Start kube-controller-manager and kube-scheduler once kube-apiserver is ready: they give up on it after 10 s."""
+    serves(run, "/readyz")
     stage(run, "controllers")
 
 
@@ -86,8 +95,8 @@ STEPS = (
     kubelet,
     etcd,
     apiserver,
-    controllers,
     publish,
+    controllers,
     controllers_healthy,
     kubelet_finalize,
     mark_node,

@@ -9,8 +9,13 @@ from kgen.config.model import Machine, Networking
 from kgen.render import bridge, files, parameters
 
 
-def bridged(subnet="10.244.0.0/16", ranges=("10.244.0.0/24", "10.244.7.0/24"), addresses=("10.0.0.1", "10.0.0.2")):
-    networking = Networking((ip_network("10.96.0.0/12"),), (ip_network(subnet),), plugin="bridge")
+def bridged(
+    subnet="10.244.0.0/16",
+    ranges=("10.244.0.0/24", "10.244.7.0/24"),
+    addresses=("10.0.0.1", "10.0.0.2"),
+    services="10.96.0.0/12",
+):
+    networking = Networking((ip_network(services),), (ip_network(subnet),), plugin="bridge")
     machines = [
         replace(machine, pod_cidr=ip_network(text), addresses=(ip_address(address),))
         for machine, text, address in zip((master("m1", "10.0.0.1"), node("w1")), ranges, addresses, strict=True)
@@ -19,7 +24,7 @@ def bridged(subnet="10.244.0.0/16", ranges=("10.244.0.0/24", "10.244.7.0/24"), a
 
 
 def bridged6():
-    return bridged("fd00:1::/48", ("fd00:1::/64", "fd00:1:0:7::/64"), ("fd00::1", "fd00::2"))
+    return bridged("fd00:1::/48", ("fd00:1::/64", "fd00:1:0:7::/64"), ("fd00::1", "fd00::2"), "fd00:2::/112")
 
 
 def test_a_machine_knows_the_way_to_every_other_and_none_to_itself():
