@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import sys
 import tempfile
@@ -142,10 +143,12 @@ def _run(contestant: Contestant, algorithm: str) -> bool:
 
 
 def _cost(machine: Machine) -> dict[str, float]:
-    """Return what systemd has counted for the runner's unit: its own processor time, and its memory at its peak."""
-    words = "systemctl show --property=CPUUsageNSec --property=MemoryPeak kgen-firstboot"
-    found = dict(line.split("=") for line in machine.shell(words).stdout.split())
-    return {"CPU": round(int(found["CPUUsageNSec"]) / 1e9, 2), "memory": round(int(found["MemoryPeak"]) / 2**20, 1)}
+    """Return what systemd counted for the runner's unit and said at its end: its own processor time, its peak memory."""
+    said = machine.shell("journalctl --output=cat --unit=kgen-firstboot").stdout
+    found = re.search(r"Consumed (?:(\d+)min )?([\d.]+)(m?)s CPU time.* ([\d.]+)M memory peak", said)
+    assert found, said[-2000:]
+    minutes, seconds, milli, memory = found.groups()
+    return {"CPU": 60 * int(minutes or 0) + float(seconds) / (1000 if milli else 1), "memory": float(memory)}
 
 
 def _shown(machine: Machine, text: str) -> float:

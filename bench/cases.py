@@ -16,7 +16,8 @@ SCALE_SECONDS = {1_000: 1.5, 10_000: 10.0}
 SCALE_MIB = 150
 MASTER_BYTES = 18_000  # docs/adr/0005
 NODE_BYTES = 8_000
-EC2_BYTES = 16_384
+BAKED_MASTER_BYTES = 8_000
+BAKED_NODE_BYTES = 1_500
 SCALE_ROUNDS = 3
 
 
@@ -94,8 +95,8 @@ def user_data(_runs: int) -> list[Row]:
         ("m1", "master of three", MASTER_BYTES, ""),
         ("w1", "listed node", None, ""),
         ("workers", "pool", NODE_BYTES, ""),
-        ("m1", "master of three, runner in the image", EC2_BYTES, "baked"),
-        ("workers", "pool, runner in the image", NODE_BYTES, "baked"),
+        ("m1", "master of three, runner in the image", BAKED_MASTER_BYTES, "baked"),
+        ("workers", "pool, runner in the image", BAKED_NODE_BYTES, "baked"),
     )
     rows = []
     for name, kind, budget, runner in kinds:

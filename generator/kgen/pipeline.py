@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,7 +14,18 @@ from kgen.artifacts import Artifact
 from kgen.config.model import Cluster, Machine, Role
 from kgen.payload import ApiObject, Payload, expand
 from kgen.providers import PROVIDERS
-from kgen.render import cloudinit, engine, files, kubeconfig, objects, parameters, payload_json, runner_source, size
+from kgen.render import (
+    cloudinit,
+    engine,
+    files,
+    image_texts,
+    kubeconfig,
+    objects,
+    parameters,
+    payload_json,
+    runner_source,
+    size,
+)
 from kgen.secrets_bundle import blobs, pod_ranges
 from kgen.secrets_bundle.model import Bundle
 
@@ -59,12 +71,16 @@ class Pipeline:
         self.objects = objects.api_objects(cluster, blobs.tokens(bundle))
         self._worker_files = files.WorkerFiles(cluster, blobs.tokens(bundle)[0])
         self._heads: dict[Role, cloudinit.Head] = {}
-        self._runner_sha256: dict[Role, str] = {}
+        self._seals: dict[Role, Callable[[Mapping[str, Any]], str]] = {}
         for role in sorted({machine.role for machine in cluster.documents}):
-            runner = runner_source.assemble(role, runner_source.optional_modules(cluster, role))
-            embedded = runner if cluster.runner == "embedded" else None
-            self._runner_sha256[role] = hashlib.sha256(runner.encode()).hexdigest()
-            self._heads[role] = cloudinit.head(cluster, embedded, _users(cluster, bundle))
+            runner = None
+            if cluster.runner == "embedded":
+                runner = runner_source.assemble(role, runner_source.optional_modules(cluster, role))
+                sha256 = hashlib.sha256(runner.encode()).hexdigest()
+                self._seals[role] = partial(payload_json.seal, runner_sha256=sha256)
+            else:
+                self._seals[role] = image_texts.image_texts(cluster.kubernetes_version, role).seal
+            self._heads[role] = cloudinit.head(cluster, role, runner, _users(cluster, bundle))
 
     def payload(self, machine: Machine) -> Payload:
         """Return what ``machine`` is told."""
@@ -82,7 +98,7 @@ class Pipeline:
 
     def document(self, payload: Payload, machine: Machine, kept: Kept = lambda path, text: None) -> cloudinit.Document:
         """Return the user-data document that carries ``payload``; its gzip is the one of ``kept`` unless too large."""
-        text = payload_json.encode(payload, self._runner_sha256[machine.role])
+        text = self._seals[machine.role](payload_json.body(payload))
         tail = cloudinit.tail(self.cluster, machine, text, is_text=not size.takes_gzip(self.provider))
         head = self._heads[machine.role]
         content = head.text + tail.encode()

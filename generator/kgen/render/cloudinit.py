@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgen import names
-from kgen.config.model import Cluster, Machine
+from kgen.config.model import Cluster, Machine, Role
 from kgen.render import engine
 
 # cloud-init syncs no file, and takes a module for done before it runs it. So until the runner is done, every boot
@@ -29,7 +29,8 @@ REDELIVER = (
     f"find {_NETWORK} -type f -empty -name '{_NAMES}' -print -delete 2>/dev/null | grep -q . && "
     "rm -f data/instance-id && cloud-init init; sync; }"
 )
-LAUNCH = ["/usr/bin/python3", str(names.RUNNER_PATH), "--launch"]
+_PYTHON = "/usr/bin/python3"
+_NO_RUNNER = "kgen: no first-boot program: start this machine from an image made by kgen bake"
 _WINDOW = 32_768
 _ITERATIONS = 5  # 15, zopfli's default, find 6 bytes more in twice the time
 _WORTH_A_BLOCK = 4_096  # a block of its own has a code table of its own, some 80 bytes
@@ -93,7 +94,15 @@ def _continue(data: bytes, before: bytes, strategy: int, flush: int) -> bytes:
     return compressor.compress(data) + compressor.flush(flush)
 
 
-def head(cluster: Cluster, runner: str | None, users: Sequence[Mapping[str, Any] | str]) -> Head:
+def launch(role: Role, *, embedded: bool) -> list[str] | str:
+    """Return the command that starts the runner; where the image should have it and does not, it says so."""
+    if embedded:
+        return [_PYTHON, str(names.RUNNER_PATH), "--launch"]
+    path = names.BAKED_RUNNERS / f"firstboot-{role}.py"
+    return f"test -e {path} || {{ echo '{_NO_RUNNER}' | tee /dev/console; exit 2; }}; {_PYTHON} {path} --launch"
+
+
+def head(cluster: Cluster, role: Role, runner: str | None, users: Sequence[Mapping[str, Any] | str]) -> Head:
     """Return what all documents of one role begin with.
 
     ``runner`` is the program's text for that role; None when it is baked into the image. ``users`` are cloud-init's
@@ -101,8 +110,8 @@ def head(cluster: Cluster, runner: str | None, users: Sequence[Mapping[str, Any]
     """
     text = engine.render(
         "cloud-init/user-data.yaml.j2",
-        redeliver=REDELIVER,
-        launch=LAUNCH,
+        redeliver=REDELIVER if runner is not None else "",
+        launch=launch(role, embedded=runner is not None),
         ntp=cluster.ntp,
         users=list(users),
         runner_path=str(names.RUNNER_PATH),

@@ -19,7 +19,7 @@ def canonical(value: object) -> str:
 
 # A gzip's window is 32 KiB: objects and files repeat the runner's words and each other's, so they follow it; digits,
 # which repeat nothing, come last.
-_LAST = ("objects", "files", "blobs")
+_LAST = ("edits", "objects", "files", "blobs")
 
 
 def encode(payload: Payload, runner_sha256: str) -> str:
@@ -27,15 +27,15 @@ def encode(payload: Payload, runner_sha256: str) -> str:
     return seal(body(payload), runner_sha256)
 
 
-def seal(whole: Mapping[str, Any], runner_sha256: str) -> str:
-    """Return the text of payload.json around a body.
+def seal(whole: Mapping[str, Any], runner_sha256: str, part: Mapping[str, Any] | None = None) -> str:
+    """Return the text of payload.json around a body; ``part`` of it travels, what is missing is in the image.
 
     Public keys that the runner computes do not travel. ``sha256`` is that of the whole body, so it proves them. The
     order of the body's keys is that in which it compresses best.
     """
     digest = hashlib.sha256(canonical(whole).encode("ascii")).hexdigest()
-    sent = {**whole, "blobs": points.left_out(whole["blobs"])}
-    keys = [*sorted(whole.keys() - _LAST), *_LAST]
+    sent = {**(part or whole), "blobs": points.left_out(whole["blobs"])}
+    keys = [*sorted(sent.keys() - _LAST), *(key for key in _LAST if key in sent)]
     ordered = ",".join(f"{canonical(key)}:{canonical(sent[key])}" for key in keys)
     return f'{{"format":{model.FORMAT},"runner":"{runner_sha256}","sha256":"{digest}","body":{{{ordered}}}}}'
 

@@ -36,14 +36,16 @@ ROLE_MODULES: dict[Role, tuple[str, ...]] = {
 OPTIONAL_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels",), "node": ()}
 """What only some clusters need; it stands before the last module."""
 
+BAKED_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels", "image"), "node": ("image",)}
+"""What stands there in an image: it serves every cluster."""
+
 _HEAD = "#!/usr/bin/env python3"
 _IMPORT = re.compile("import (.*)")
 
 
 def optional_modules(cluster: Cluster, role: Role) -> tuple[str, ...]:
-    """Return the optional modules that the masters or nodes of ``cluster`` need; a baked image has them all."""
-    needed = cluster.runner == "baked" or node_labels.of_nodes(cluster)
-    return OPTIONAL_MODULES[role] if needed else ()
+    """Return the optional modules that the masters or nodes of ``cluster`` need in their documents."""
+    return OPTIONAL_MODULES[role] if node_labels.of_nodes(cluster) else ()
 
 
 def modules(role: Role, optional: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -2,6 +2,7 @@ import base64
 import gzip
 import hashlib
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ RUNNER = '#!/usr/bin/env python3\nprint("text: with\\t\'quotes\'", {"a": 1})\n\n
 
 
 def document(cluster, machine, payload='{"body":{}}', users=()):
-    head = cloudinit.head(cluster, RUNNER, users)
+    head = cloudinit.head(cluster, "master", RUNNER, users)
     return head.document(cloudinit.tail(cluster, machine, payload))
 
 
@@ -40,7 +41,7 @@ def test_packed_is_the_same_text_in_fewer_bytes():
 
 def test_documents_of_one_role_continue_from_one_head():
     cluster = clusters.three_masters()
-    head = cloudinit.head(cluster, RUNNER, ())
+    head = cloudinit.head(cluster, "master", RUNNER, ())
     made = [head.document(cloudinit.tail(cluster, machine, machine.name)) for machine in cluster.masters]
     for machine, one in zip(cluster.masters, made, strict=True):
         assert gzip.decompress(one.compressed) == one.text
@@ -65,16 +66,21 @@ def test_where_gzip_does_not_get_through_the_payload_alone_is_compressed():
     cluster = clusters.one_master()
     payload = json.dumps({"a": "b" * 1000})
     text = cloudinit.tail(cluster, cluster.machines[0], payload, is_text=True)
-    file = yaml.safe_load(cloudinit.head(cluster, RUNNER, ()).document(text).text)["write_files"][1]
+    file = yaml.safe_load(cloudinit.head(cluster, "master", RUNNER, ()).document(text).text)["write_files"][1]
     assert file["encoding"] == "gz+b64"
     assert gzip.decompress(base64.b64decode(file["content"])).decode() == payload
 
 
 def test_a_baked_runner_stays_out_of_the_document():
     cluster = replace(clusters.one_master(), runner="baked")
-    head = cloudinit.head(cluster, None, ())
+    head = cloudinit.head(cluster, "master", None, ())
     loaded = yaml.safe_load(head.document(cloudinit.tail(cluster, cluster.machines[0], "{}")).text)
     assert [file["path"] for file in loaded["write_files"]] == ["/etc/kgen/payload.json"]
+    assert "bootcmd" not in loaded  # the image delivers again by itself
+    (command,) = loaded["runcmd"]
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == "kgen: no first-boot program: start this machine from an image made by kgen bake\n"
 
 
 def test_a_dotted_name_is_kept_whole():

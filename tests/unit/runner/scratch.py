@@ -21,8 +21,9 @@ from tests import clusters
 from kgen import pipeline, preflight_rows
 from kgen.config.model import Cluster, Role
 from kgen.payload import Payload
-from kgen.render import payload_json, runner_source
+from kgen.render import image_texts, payload_json, runner_source
 from kgen.secrets_bundle.populate import populate
+from kgen.versions import parse_version
 
 HOST = socket.gethostname().lower()
 STATE = "var/lib/kgen/state.json"
@@ -68,14 +69,18 @@ class Scratch:
         self.root = root
         self.body = body
         self.python = list(map(str, python))
-        self.runner = root / "usr/local/lib/kgen/firstboot.py"
-        self.put(self.runner.relative_to(root), runner_source.assemble(body["role"]))
+        self.install()
         for module in body["modules"]:
             (root / "sys/module" / module).mkdir(parents=True)
         for name in body["sysctls"]:
             self.put(Path("proc/sys", *name.split(".")), "0")
         self.furnish()
         self.deliver(body)
+
+    def install(self) -> None:
+        """Put the runner where documents bring it."""
+        self.runner = self.root / "usr/local/lib/kgen/firstboot.py"
+        self.put(self.runner.relative_to(self.root), runner_source.assemble(self.body["role"]))
 
     def furnish(self) -> None:
         """Put there what preflight looks for on a machine that is prepared."""
@@ -141,6 +146,21 @@ class Scratch:
                 if path.is_file() and not name.startswith(("/etc/kgen/", "/var/lib/kgen/")):
                     found[name] = (stat.S_IMODE(path.stat().st_mode), path.read_bytes())
         return found
+
+
+class Baked(Scratch):
+    """The same with the runner and the release's texts in the image: the payload only says what is different."""
+
+    def install(self) -> None:
+        """Put both where images have them."""
+        self.texts = image_texts.image_texts(parse_version(self.body["kubernetesVersion"]), self.body["role"])
+        self.runner = self.root / f"usr/local/lib/kgen/firstboot-{self.body['role']}.py"
+        self.put(self.runner.relative_to(self.root), self.texts.runner)
+        self.put(self.runner.with_suffix(".json").relative_to(self.root), self.texts.text)
+
+    def deliver(self, body: dict[str, Any]) -> None:
+        """Write payload.json."""
+        self.put(PAYLOAD, self.texts.seal(body))
 
 
 def secrets(body: dict[str, Any]) -> set[str]:
