@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgen import __version__
+from kgen.bake import needs
+from kgen.bake import tree as bake_tree
+from kgen.bake.recipe import Recipe
+from kgen.bake.recipe import recipe as recipe_of
+from kgen.bake.verify import Difference, differences
 from kgen.config.load import Loaded, load
 from kgen.errors import InputError, Problem
 from kgen.lock import FileRecord, Section
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from kgen.config.model import BootstrapToken, Cluster
 
 SECTION = "render"
+BAKE = "bake"
 DEFAULT_OUTPUT = Path("outputs")
 
 Progress = Callable[[str, int, int], None]
@@ -119,7 +125,12 @@ def render(
         return RenderResult(
             root=root,
             bundle_path=bundle_path,
-            warnings=(*loaded.warnings, *populated.warnings, *exposure(bundle_path)),
+            warnings=(
+                *loaded.warnings,
+                *populated.warnings,
+                *exposure(bundle_path),
+                *_of_the_image(cluster_file, target.lock.section(BAKE), loaded.cluster),
+            ),
             documents=documents,
             files=target.files,
             changes=changes,
@@ -127,6 +138,13 @@ def render(
             bundle_is_new=bundle is None,
             bundle_has_changed=populated.changed,
         )
+
+
+def _of_the_image(cluster_file: Path, baked: Section, cluster: Cluster) -> Iterator[Problem]:
+    """Yield a warning for each thing that the machines need and the last bake beside the output does not have."""
+    for message in needs.missing(baked.facts, cluster):
+        hint = f"`kgen bake {cluster_file}`, make the image again, and start the machines from it"
+        yield Problem(str(cluster_file), 0, 0, "", "K911", message, hint)
 
 
 def _refuse_another_cluster(section: Section, bundle: Bundle | None, root: Path, bundle_path: Path) -> None:
@@ -180,6 +198,95 @@ def describe(document: DocumentInfo) -> dict[str, Any]:
         "encoding": document.encoding,
         "expiry": document.expiry.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class BakeResult:
+    """What a bake wrote, or with ``check`` would have written; ``root`` is the cluster's output directory."""
+
+    root: Path
+    recipe: Recipe
+    warnings: tuple[Problem, ...]
+    changes: tuple[Change, ...]
+
+
+def bake(cluster_file: Path, output: Path = DEFAULT_OUTPUT, *, check: bool = False) -> BakeResult:
+    """Write the recipe of the image for the machines of ``cluster_file`` to ``output/<cluster>/bake``.
+
+    No secret is read or written. With ``check`` it only compares.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is at fault.
+        KgenError: the disk refuses, or another kgen is at work.
+    """
+    loaded = load(cluster_file)
+    made = recipe_of(loaded.cluster)
+    root = output / loaded.cluster.name
+    with nullcontext(Comparison(root, BAKE)) if check else Output(root, BAKE) as target:
+        for artifact in bake_tree.artifacts(made):
+            target.stage(artifact)
+        facts = {"kgen": __version__, **needs.facts(made, loaded.cluster.kubernetes_version)}
+        if isinstance(target, Output):
+            target.prepare(facts)
+            changes = target.commit()
+        else:
+            changes = target.finish(facts)
+    return BakeResult(root, made, loaded.warnings, changes)
+
+
+def verify_image(cluster_file: Path, root: Path) -> tuple[Difference, ...]:
+    """Return what is different at ``root``, an image's tree or ``/``, from the recipe of ``cluster_file``.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is at fault, or ``root`` holds no system.
+        KgenError: the disk refuses.
+    """
+    return tuple(differences(root, recipe_of(load(cluster_file).cluster)))
+
+
+def container_images(cluster_file: Path) -> tuple[str, ...]:
+    """Return the references of all container images of the cluster's machines.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is at fault.
+    """
+    return recipe_of(load(cluster_file).cluster).container_images
+
+
+def save_container_images(
+    cluster_file: Path,
+    directory: Path,
+    sources: Sequence[Path] = (),
+    *,
+    on_progress: Callable[[str, str], None] = lambda image, what: None,
+) -> tuple[str, ...]:
+    """Put an archive of each of the cluster's container images into ``directory``, with a manifest of checksums.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is at fault, or there is nothing to save an image with.
+        KgenError: a registry or the disk refuses.
+    """
+    from kgen.bake import archives
+
+    images = container_images(cluster_file)
+    archives.save(images, directory, sources, on_progress)
+    return images
+
+
+def pull_container_images(
+    cluster_file: Path, *, on_progress: Callable[[str, str], None] = lambda image, what: None
+) -> tuple[str, ...]:
+    """Pull the cluster's container images into this machine's runtime.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is at fault, or there is no runtime.
+        KgenError: a registry refuses.
+    """
+    from kgen.bake import archives
+
+    images = container_images(cluster_file)
+    archives.pull(images, on_progress)
+    return images
 
 
 def certificates(cluster_file: Path) -> tuple[CertificateInfo, ...]:

@@ -24,6 +24,8 @@ class Provider:
     counts: Literal["raw", "base64"]
     gzip: bool
     source: str
+    datasource: str
+    """cloud-init's name of the place that its user-data comes from."""
 
     def count(self, size_bytes: int) -> int:
         """Return the bytes of a document of ``size_bytes`` as this provider counts them."""
@@ -31,23 +33,59 @@ class Provider:
 
 
 _ROWS = (
-    Provider("ec2", "Amazon EC2", 16_384, "raw", True, "EC2 user guide, instance user data"),
-    Provider("azure", "Microsoft Azure", 65_535, "raw", True, "Azure Compute reference, OSProfile.customData"),
-    Provider("openstack", "OpenStack Nova", 65_535, "base64", True, "Nova user guide, user data"),
+    Provider("ec2", "Amazon EC2", 16_384, "raw", True, "EC2 user guide, instance user data", "Ec2"),
+    Provider("azure", "Microsoft Azure", 65_535, "raw", True, "Azure Compute reference, OSProfile.customData", "Azure"),
+    Provider("openstack", "OpenStack Nova", 65_535, "base64", True, "Nova user guide, user data", "OpenStack"),
     Provider(
-        "gce", "Google Compute Engine", 262_144, "base64", True, "Compute Engine documentation, VM metadata limits"
+        "gce",
+        "Google Compute Engine",
+        262_144,
+        "base64",
+        True,
+        "Compute Engine documentation, VM metadata limits",
+        "GCE",
     ),
-    Provider("digitalocean", "DigitalOcean", 65_536, "raw", False, "DigitalOcean API reference, Droplet user_data"),
-    Provider("hetzner", "Hetzner Cloud", 32_768, "base64", True, "Hetzner Cloud API reference, server user_data"),
-    Provider("akamai", "Akamai (Linode)", 16_384, "base64", True, "Linode API reference, Metadata service"),
     Provider(
-        "cloudstack", "Apache CloudStack", 32_768, "base64", True, "CloudStack API reference, deployVirtualMachine"
+        "digitalocean",
+        "DigitalOcean",
+        65_536,
+        "raw",
+        False,
+        "DigitalOcean API reference, Droplet user_data",
+        "DigitalOcean",
     ),
-    Provider("oracle", "Oracle Cloud Infrastructure", 32_000, "base64", True, "OCI API reference, instance metadata"),
     Provider(
-        "vsphere", "VMware vSphere guestinfo", 65_536, "base64", True, "cloud-init documentation, VMware datasource"
+        "hetzner", "Hetzner Cloud", 32_768, "base64", True, "Hetzner Cloud API reference, server user_data", "Hetzner"
     ),
-    Provider("nocloud", "NoCloud seed", None, "raw", True, "cloud-init documentation, NoCloud datasource"),
+    Provider("akamai", "Akamai (Linode)", 16_384, "base64", True, "Linode API reference, Metadata service", "Akamai"),
+    Provider(
+        "cloudstack",
+        "Apache CloudStack",
+        32_768,
+        "base64",
+        True,
+        "CloudStack API reference, deployVirtualMachine",
+        "CloudStack",
+    ),
+    Provider(
+        "oracle",
+        "Oracle Cloud Infrastructure",
+        32_000,
+        "base64",
+        True,
+        "OCI API reference, instance metadata",
+        "Oracle",
+    ),
+    Provider(
+        "vsphere",
+        "VMware vSphere guestinfo",
+        65_536,
+        "base64",
+        True,
+        "cloud-init documentation, VMware datasource",
+        "VMware",
+    ),
+    Provider("nocloud", "NoCloud seed", None, "raw", True, "cloud-init documentation, NoCloud datasource", "NoCloud"),
 )
 
 PROVIDERS: dict[str, Provider] = {row.name: row for row in _ROWS}

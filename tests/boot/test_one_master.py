@@ -26,6 +26,7 @@ CLUSTER = """\
 apiVersion: kgen/v1
 name: boot
 kubernetesVersion: v1.37.2
+image: {runner: baked}
 controlPlaneEndpoint: 10.88.0.11:6443
 networking: {podSubnet: 10.244.0.0/16, plugin: bridge}
 controllerManager: {extraArgs: [{name: leader-elect, value: "false"}]}

@@ -1,15 +1,18 @@
-"""Disk images of real machines: Debian, cloud-init, containerd, the kubelet and a cluster's container images.
-
-Everything a machine needs from its image and nothing of any cluster: what a user bakes. Needs root.
-"""
+"""Disk images of real machines: Debian, and what kgen's own recipe puts into it. Needs root."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from kgen import api
 
 from . import cache, containers, debian, golang
 
@@ -23,12 +26,11 @@ class Generation:
     etcd: str
     coredns: str
     pause: str
-    containerd_config: int
 
 
-FORKY = Generation("forky", "1.37.2", etcd="3.7.0-0", coredns="1.14.6", pause="3.10.2", containerd_config=3)
-TRIXIE = Generation("trixie", "1.34.4", etcd="3.6.5-0", coredns="1.12.1", pause="3.10.1", containerd_config=2)
-BOOKWORM = Generation("bookworm", "1.33.13", etcd="3.5.24-0", coredns="1.12.0", pause="3.10", containerd_config=2)
+FORKY = Generation("forky", "1.37.2", etcd="3.7.0-0", coredns="1.14.6", pause="3.10.2")
+TRIXIE = Generation("trixie", "1.34.4", etcd="3.6.5-0", coredns="1.12.1", pause="3.10.1")
+BOOKWORM = Generation("bookworm", "1.33.13", etcd="3.5.24-0", coredns="1.12.0", pause="3.10")
 GENERATIONS = {generation.suite: generation for generation in (FORKY, TRIXIE, BOOKWORM)}
 
 DISK, KERNEL, INITRD = "disk.img", "vmlinuz", "initrd.img"
@@ -36,6 +38,7 @@ _DISK_SIZE = "8G"
 _PACKAGES = (
     "systemd-sysv",
     "systemd-resolved",
+    "systemd-timesyncd",
     "cloud-init",
     "containerd",
     "runc",
@@ -59,55 +62,6 @@ _PACKAGES = (
     "udev",
     "util-linux",
 )
-_KUBELET_UNIT = """\
-[Unit]
-Description=kubelet: The Kubernetes Node Agent
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-ExecStart=/usr/bin/kubelet
-Restart=always
-StartLimitInterval=0
-RestartSec=10
-
-[Install]
-WantedBy=multi-user.target
-"""
-_KUBELET_DROP_IN = """\
-[Service]
-Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
---kubeconfig=/etc/kubernetes/kubelet.conf"
-Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
-EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
-EnvironmentFile=-/etc/default/kubelet
-ExecStart=
-ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
-"""
-_CONTAINERD = {
-    2: """\
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{pause}"
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-      SystemdCgroup = true
-""",
-    3: """\
-version = 3
-[plugins.'io.containerd.cri.v1.images'.pinned_images]
-  sandbox = '{pause}'
-[plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = ['/usr/lib/cni']
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
-  runtime_type = 'io.containerd.runc.v2'
-  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
-    SystemdCgroup = true
-""",
-}
 # The kernel draws a random number at its first look at an entry of conntrack's table, and patches itself to never do it
 # again. When kube-proxy is the one to look, at two entries, QEMU sometimes runs into the half-patched place: a panic.
 _SETTLE = """\
@@ -124,73 +78,88 @@ WantedBy=multi-user.target
 """
 _FILES = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
-    "etc/machine-id": "",
     "etc/hostname": "localhost\n",
     # No SSH server and no locales are there, and cloud-init would complain of what it cannot make.
-    "etc/cloud/cloud.cfg.d/90-image.cfg": "datasource_list: [NoCloud, None]\nssh_genkeytypes: []\nlocale: false\n",
-    "etc/modules-load.d/kubernetes.conf": "overlay\nbr_netfilter\n",
-    "etc/sysctl.d/90-kubernetes.conf": "net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\n",
-    "usr/lib/systemd/system/kubelet.service": _KUBELET_UNIT,
+    "etc/cloud/cloud.cfg.d/90-image.cfg": "ssh_genkeytypes: []\nlocale: false\n",
     "usr/lib/systemd/system/settle-conntrack.service": _SETTLE,
-    "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": _KUBELET_DROP_IN,
 }
-_ENABLED = ("containerd", "settle-conntrack", "systemd-networkd", "systemd-resolved")
+_ENABLED = ("settle-conntrack", "systemd-networkd", "systemd-resolved")
 # A getty hangs the serial line up under whoever writes to it; the timers would compete with what is tested.
 _MASKED = (
     "serial-getty@ttyS0.service",
     "getty@tty1.service",
-    "apt-daily.timer",
-    "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "fstrim.timer",
 )
-# The guest's own containerd fills its own store: nothing is imported inside the emulated machine.
-_PRELOAD = """\
-set -e
-mount --bind "$1" "$1" && cd "$1"
-mount -t proc proc proc && mount -t sysfs sysfs sys && mount --rbind /dev dev && mount -t tmpfs tmpfs run
-mount --bind "$2" mnt
-chroot . /usr/bin/containerd >run/containerd.log 2>&1 &
-daemon=$!
-for _ in $(seq 100); do chroot . ctr version >/dev/null 2>&1 && break; sleep 0.1; done
-local=$(chroot . ctr images import --help | grep -o -m 1 -e --local || true)
-for archive in mnt/*.tar; do
-  chroot . ctr -n k8s.io images import $local "/$archive" >/dev/null || { cat run/containerd.log >&2; exit 1; }
-done
-kill $daemon && wait $daemon || true
+_CLUSTER = """\
+apiVersion: kgen/v1
+name: image
+kubernetesVersion: v{version}
+provider: nocloud
+image:
+  runner: baked
+  containerImages: [{tools}]
+  kubelet: {{file: kubelet, sha256: {kubelet}}}
+  kubectl: {{file: kubectl, sha256: {kubectl}}}
+machines: [{{name: m1, role: master, address: 10.0.0.1}}]
 """
 
 
+@functools.cache
 def machine_image(generation: Generation) -> Path:
     """Return a directory with ``disk.img`` (raw, sparse, one ext4 file system), ``vmlinuz`` and ``initrd.img``.
 
-    The disk is never booted itself: machines get an overlay of it.
+    kgen's own recipe makes it (``kgen bake``) from an installed Debian. The disk is never booted itself: machines get
+    an overlay of it.
     """
     if os.geteuid():
         raise RuntimeError("making a machine's disk needs root: owners of files, chroot, mounts")
     archives = containers.archives(generation.kubernetes, generation.etcd, generation.coredns, generation.pause)
-    recipe = cache.recipe_hash(repr(generation), archives.name, Path(__file__).read_text(encoding="utf-8"))
-    return cache.ensure(
-        f"machine-{generation.suite}", recipe, lambda directory: _build(generation, archives, directory)
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        baked = recipe(generation, Path(scratch))
+        own = Path(__file__).read_text(encoding="utf-8")
+        key = cache.recipe_hash(repr(generation), archives.name, baked.recipe.sha256, own)
+        return cache.ensure(
+            f"machine-{generation.suite}",
+            key,
+            lambda directory: _build(generation, baked.root / "bake", archives, directory),
+        )
 
 
-def _build(generation: Generation, archives: Path, directory: Path) -> None:
+def recipe(generation: Generation, directory: Path) -> api.BakeResult:
+    """Write the recipe for a generation's image below ``directory``, with its cluster file."""
+    commands = golang.kubernetes(generation.kubernetes)
+    digests = {}
+    for name in ("kubelet", "kubectl"):
+        with (commands / name).open("rb") as program:
+            digests[name] = hashlib.file_digest(program, "sha256").hexdigest()
+    cluster = directory / "cluster.yaml"
+    text = _CLUSTER.format(version=generation.kubernetes, tools=containers.TOOLS_IMAGE, **digests)
+    cluster.write_text(text, encoding="utf-8")
+    return api.bake(cluster, directory)
+
+
+def apply(bake: Path, root: Path, archives: Path, files: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Apply a recipe to a tree as its README says; Salt comes from the package index once for each Python."""
+    command = [bake / "apply", "--archives", archives, "--files", files, *options, root]
+    environment = {**os.environ, "PYTHON": sys.executable, "XDG_CACHE_HOME": str(cache.cache_root())}
+    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
+
+
+def _build(generation: Generation, bake: Path, archives: Path, directory: Path) -> None:
     root = directory / "root"
     cache.run(["cp", "--archive", "--reflink=auto", base(generation.suite), root])
-    commands = golang.kubernetes(generation.kubernetes)
-    for name in ("kubelet", "kubeadm", "kubectl"):
-        shutil.copy(commands / name, root / "usr/bin" / name)
-    pause = f"{containers.REGISTRY}/pause:{generation.pause}"
-    config = _CONTAINERD[generation.containerd_config].format(pause=pause)
-    for path, text in {**_FILES, "etc/containerd/config.toml": config}.items():
+    for path, text in _FILES.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
-    (root / "etc/kubernetes/manifests").mkdir(parents=True)
+    commands = golang.kubernetes(generation.kubernetes)
+    shutil.copy(commands / "kubeadm", root / "usr/bin/kubeadm")  # for the stock join; machines of kgen need none
     cache.run(["chroot", root, "systemctl", "enable", *_ENABLED])
     cache.run(["chroot", root, "systemctl", "mask", *_MASKED])
-    cache.run(["unshare", "--mount", "sh", "-c", _PRELOAD, "sh", root, archives])
+    done = apply(bake, root, archives, commands)
+    if done.returncode:
+        raise RuntimeError(f"the recipe cannot be applied to {generation.suite}:\n{done.stdout}{done.stderr}")
     for name in (KERNEL, INITRD):
         shutil.move(_newest(root / "boot", name), directory / name)
     disk = directory / DISK

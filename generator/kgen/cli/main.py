@@ -13,8 +13,10 @@ import click
 
 from kgen import __version__
 from kgen.cli import console
+from kgen.cli.bake import bake
 from kgen.cli.certs import certs
 from kgen.cli.completion import completion
+from kgen.cli.images import images
 from kgen.cli.init import init
 from kgen.cli.render import render
 from kgen.cli.routes import routes
@@ -47,7 +49,7 @@ def cli() -> None:
     """
 
 
-for verb in (init, render, wait, status, routes, certs, token, schema, completion):
+for verb in (init, render, bake, images, wait, status, routes, certs, token, schema, completion):
     cli.add_command(verb)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kgen import names
+from kgen.config import image_fields
 from kgen.config.model import (
     Addon,
     ApiServer,
@@ -16,6 +17,7 @@ from kgen.config.model import (
     Component,
     Endpoint,
     HttpProxy,
+    Image,
     LocalEtcd,
     Machine,
     Networking,
@@ -67,6 +69,7 @@ def cluster(root: Draft) -> Cluster:
         http_proxy=_http_proxy(root.section("httpProxy")),
         pki=Pki(root.section("pki").get("shipCAKeys"), root.section("pki").get("keepSuperAdmin")),
         runner=root.section("image").get("runner"),
+        image=_image(root.section("image")),
         provider=root.get("provider") or "",
         set_hostname=root.get("hostname"),
         ntp=root.get("ntp"),
@@ -118,6 +121,19 @@ def _etcd(local: Draft) -> LocalEtcd:
         extra_envs=local.get("extraEnvs"),
         server_cert_sans=local.get("serverCertSANs"),
         peer_cert_sans=local.get("peerCertSANs"),
+    )
+
+
+def _image(section: Draft) -> Image:
+    keys = ("package", "url", "file", "sha256")
+    sources = {name: section.section(name) for name in image_fields.PROGRAMS}
+    programs = {
+        name: {key: source.get(key) for key in keys if source.get(key) is not None} for name, source in sources.items()
+    }
+    return Image(
+        {name: source for name, source in programs.items() if source},
+        section.get("packages") or {},
+        section.get("containerImages"),
     )
 
 

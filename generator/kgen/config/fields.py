@@ -9,6 +9,7 @@ from __future__ import annotations
 from kgen import names, providers
 from kgen.config import network, values
 from kgen.config.components import KUBE_PROXY, KUBELET
+from kgen.config.image_fields import IMAGE
 from kgen.config.kinds import Choice, Text
 from kgen.config.machine_fields import LOCAL_API_ENDPOINT, MACHINE, NODE_REGISTRATION, POOL
 from kgen.config.objects import Field, Foreign, ListOf, MapOf, Object
@@ -245,20 +246,7 @@ CLUSTER = Object(
             ),
             "what is kgen's about keys",
         ),
-        Field(
-            "image",
-            Object(
-                (
-                    Field(
-                        "runner",
-                        Choice(("embedded", "baked")),
-                        "the first-boot program: in each document, or in the image",
-                        default="embedded",
-                    ),
-                )
-            ),
-            "what the machines' image holds",
-        ),
+        Field("image", IMAGE, "what the machines' image holds; `kgen bake` makes it"),
         Field(
             "provider",
             Choice(tuple(providers.PROVIDERS)),

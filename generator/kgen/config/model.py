@@ -218,6 +218,23 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """``image`` but for the runner: where programs come from, by name, versions of packages, more images.
+
+    A program is ``{"package": version}``, ``{"url", "sha256"}`` or ``{"file", "sha256"}``; missing ones are packages.
+    Packages have kgen's own names (config/image_fields.py).
+    """
+
+    programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    container_images: tuple[str, ...] = ()
+
+    def source(self, program: str, version: Version) -> Mapping[str, str]:
+        """Return where ``program`` comes from: by default a package of the Kubernetes release, in any revision."""
+        return self.programs.get(program) or {"package": f"{version}".removeprefix("v") + "-*"}
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """A cluster file that was read and found valid."""
 
@@ -245,6 +262,7 @@ class Cluster:
     http_proxy: HttpProxy = HttpProxy()
     pki: Pki = Pki()
     runner: Literal["embedded", "baked"] = "embedded"
+    image: Image = Image()
     provider: str = ""
     set_hostname: bool = True
     ntp: Mapping[str, Any] | None = None

@@ -37,6 +37,14 @@ _IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _ARGUMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ENV_NAME = re.compile(r"[!-<>-~]+")
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i|%)?")
+_PACKAGE_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+:~_-]*\*?")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_URL = re.compile(r"https?://[!-~]+")
+_FILE_NAME = re.compile(r"[0-9A-Za-z._+-]+")
+_IMAGE = re.compile(
+    r"([a-z0-9-]+(\.[a-z0-9-]+)+|localhost)(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})"
+)
 _BLANKS = re.compile(r"\s")
 _TOKEN_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 
@@ -204,6 +212,43 @@ def argument_name(text: str) -> str:
     if "=" in text:
         hint += "; the value goes below `value:`"
     raise Invalid("K220", f"{shown(text)} is not a flag's name", hint)
+
+
+def package_version(text: str) -> str:
+    """Return a package's version; ``*`` at its end stands for anything."""
+    if _PACKAGE_VERSION.fullmatch(text):
+        return text
+    raise Invalid("K229", f"{shown(text)} is not a package's version", "write it as apt or dnf list it, or 1.37.2-*")
+
+
+def sha256(text: str) -> str:
+    """Return a SHA-256 in lower-case hexadecimal."""
+    if _SHA256.fullmatch(text):
+        return text.lower()
+    raise Invalid("K230", f"{shown(text)} is not a SHA-256", "write the 64 hexadecimal digits that sha256sum prints")
+
+
+def http_url(text: str) -> str:
+    """Return an URL of a download."""
+    if _URL.fullmatch(text):
+        return text
+    raise Invalid("K231", f"{shown(text)} is not an URL to download from", "write https://host/path")
+
+
+def container_image(text: str) -> str:
+    """Return an image's reference in full, as containerd knows it: with its registry, and a tag or digest."""
+    if _IMAGE.fullmatch(text):
+        return text
+    hint = "write registry, path and tag: docker.io/library/nginx:1.29"
+    raise Invalid("K233", f"{shown(text)} is not the reference of a container image in full", hint)
+
+
+def file_name(text: str) -> str:
+    """Return the name of a file, without its directory."""
+    if text not in (".", "..") and _FILE_NAME.fullmatch(text):
+        return text
+    hint = "write the name alone: its directory is given to the bake, by --files"
+    raise Invalid("K232", f"{shown(text)} is not a file's name", hint)
 
 
 def one_line(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kgen.config.report import Report
-from kgen.config.rules import arguments, bridge, lifetimes, machines, networks, proxies, registration
+from kgen.config.rules import arguments, bridge, image, lifetimes, machines, networks, proxies, registration
 from kgen.config.rules.facts import Facts
 
 Rule = Callable[[Facts, Report], None]
@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     bridge.ranges_are_enough,
     bridge.ranges_are_used,
     bridge.controller_allocates_nothing,
+    image.programs_have_one_source,
     arguments.arguments,
     lifetimes.leaves_end_before_their_ca,
     lifetimes.validity_is_sensible,

@@ -1,0 +1,188 @@
+"""A root tree, or the machine kgen runs on, beside its recipe: what is different. Reads, and runs nothing of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kgen import names
+from kgen.bake.recipe import CONTAINERD_FORMATS, Recipe
+from kgen.disk import disk_errors
+from kgen.errors import InputError
+
+_UNITS = PurePosixPath("/etc/systemd/system")
+_WANTED = _UNITS / "multi-user.target.wants"
+_CONTENT = PurePosixPath("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256")
+_CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
+_SWAP = re.compile(r"^[^#\s]\S*\s+\S+\s+swap\s", re.MULTILINE)
+_LEFT_OVER = (
+    ("var/lib/cloud/instances/*", "state of cloud-init: the next machine would take itself for the last one"),
+    ("etc/ssh/ssh_host_*", "an SSH host key: all machines would have the same"),
+    ("root/.bash_history", "a history of a shell"),
+    ("root/.ssh/*", "SSH keys of whoever made the image"),
+    ("etc/salt", "Salt's configuration"),
+    ("var/cache/salt", "Salt's cache"),
+    ("srv/salt", "Salt's states"),
+    ("var/lib/dhcp/*lease*", "a DHCP lease"),
+    ("var/lib/systemd/random-seed", "a random seed: all machines would begin with the same"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as the recipe says: where, and what is wrong with it."""
+
+    path: str
+    message: str
+
+
+def differences(root: Path, recipe: Recipe) -> Iterator[Difference]:
+    """Yield what is different at ``root``; of a machine that has booted, nothing that its first boot has done.
+
+    Raises:
+        InputError: ``root`` holds no system.
+        KgenError: something there cannot be read.
+    """
+    if not (root / "etc/os-release").exists():
+        raise InputError(
+            f"{root} holds no installed system: there is no {root / 'etc/os-release'}", "give a root tree, or /"
+        )
+    with disk_errors(root):
+        yield from _files(root, recipe)
+        yield from _containerd(root, recipe)
+        yield from _programs(root, recipe)
+        yield from _packages(root, recipe)
+        yield from _image_json(root, recipe)
+        yield from _swap(root)
+        if not _below(root, names.DONE_PATH).exists():
+            yield from _untouched(root)
+
+
+def _below(root: Path, path: PurePosixPath) -> Path:
+    return root / path.relative_to("/")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(root: Path, recipe: Recipe) -> Iterator[Difference]:
+    for file in recipe.files:
+        found = _below(root, file.path)
+        if not found.is_file():
+            yield Difference(str(file.path), "is missing")
+        elif found.read_bytes() != file.text.encode():
+            yield Difference(str(file.path), "has another content")
+        elif stat.S_IMODE(found.stat().st_mode) != file.mode:
+            yield Difference(str(file.path), f"has mode {stat.S_IMODE(found.stat().st_mode):04o}, not {file.mode:04o}")
+
+
+def _containerd(root: Path, recipe: Recipe) -> Iterator[Difference]:
+    path = PurePosixPath("/etc/containerd/config.toml")
+    texts = [recipe.means[f"salt/kgen/files/containerd-{format}.toml"] for format in CONTAINERD_FORMATS]
+    found = _below(root, path)
+    if not found.is_file():
+        yield Difference(str(path), "is missing")
+    elif found.read_text(encoding="utf-8", errors="replace") not in texts:
+        yield Difference(str(path), "has another content")
+    unit = _WANTED / "containerd.service"
+    if not os.path.lexists(_below(root, unit)):
+        yield Difference(str(unit), "is missing: containerd does not start at boot")
+    for name in _CNI_PLUGINS:
+        plugin = PurePosixPath("/opt/cni/bin", name)
+        link = _below(root, plugin)
+        if not os.path.lexists(link):
+            yield Difference(str(plugin), "is missing")
+        elif link.is_symlink() and not _below(root, PurePosixPath("/", link.readlink())).exists():
+            yield Difference(str(plugin), f"leads to {link.readlink()}, which is not there")
+
+
+def _programs(root: Path, recipe: Recipe) -> Iterator[Difference]:
+    for name, source in recipe.programs.items():
+        path = PurePosixPath("/usr/bin", name)
+        found = _below(root, path)
+        if not found.is_file():
+            yield Difference(str(path), "is missing")
+        elif "sha256" in source and _sha256(found) != source["sha256"]:
+            yield Difference(str(path), f"has the SHA-256 {_sha256(found)}, not {source['sha256']}")
+
+
+def _packages(root: Path, recipe: Recipe) -> Iterator[Difference]:
+    """Compare the versions that are pinned with those that Debian's package manager has on record."""
+    status = root / "var/lib/dpkg/status"
+    pins = {**recipe.packages, **{name: it["package"] for name, it in recipe.programs.items() if "package" in it}}
+    if not pins or not status.exists():
+        return
+    record = status.read_text(encoding="utf-8", errors="replace")
+    for name, wanted in pins.items():
+        package = _DEBIAN_NAMES.get(name, name)
+        found = re.search(
+            rf"^Package: {re.escape(package)}\nStatus: \S+ ok installed$(?:\n.+)*?\nVersion: (.+)", record, re.MULTILINE
+        )
+        if found is None:
+            yield Difference(f"package {package}", "is not installed")
+        elif not fnmatch(found[1], wanted):
+            yield Difference(f"package {package}", f"is version {found[1]}, not {wanted}")
+
+
+_DEBIAN_NAMES = {
+    "cni-plugins": "containernetworking-plugins",
+    "iproute": "iproute2",
+    "ntp": "systemd-timesyncd",
+    "python": "python3",
+}
+
+
+def _image_json(root: Path, recipe: Recipe) -> Iterator[Difference]:
+    path = str(names.IMAGE_PATH)
+    try:
+        image: dict[str, Any] = json.loads(_below(root, names.IMAGE_PATH).read_text(encoding="utf-8"))
+        held: dict[str, str] = image["containerImages"]
+        made_by = image["recipe"]
+    except FileNotFoundError:
+        yield Difference(path, "is missing: the recipe was not applied to its end")
+        return
+    except (ValueError, KeyError, TypeError):
+        yield Difference(path, "is damaged")
+        return
+    if made_by != recipe.sha256:
+        yield Difference(
+            path, f"says recipe {made_by[:12]}, not {recipe.sha256[:12]}: made for {image.get('kubernetesVersion')}"
+        )
+    for name in recipe.container_images:
+        digest = held.get(name, "")
+        if not digest:
+            yield Difference(name, "this container image is not in the image")
+        elif not _below(root, _CONTENT / digest.removeprefix("sha256:")).exists():
+            yield Difference(name, f"this container image's content {digest} is gone")
+
+
+def _swap(root: Path) -> Iterator[Difference]:
+    fstab = root / "etc/fstab"
+    if fstab.exists() and _SWAP.search(fstab.read_text(encoding="utf-8", errors="replace")):
+        yield Difference("/etc/fstab", "has swap, beside which a kubelet does not start")
+    mask = _below(root, _UNITS / "swap.target")
+    if not mask.is_symlink() or str(mask.readlink()) != os.devnull:
+        yield Difference(str(_UNITS / "swap.target"), "is not masked")
+
+
+def _untouched(root: Path) -> Iterator[Difference]:
+    """Yield what an image that no machine has started from should not have."""
+    if os.path.lexists(_below(root, _WANTED / "kubelet.service")):
+        yield Difference(
+            str(_WANTED / "kubelet.service"), "is there: the kubelet would start before its configuration is"
+        )
+    machine_id = root / "etc/machine-id"
+    if not machine_id.exists() or machine_id.stat().st_size:
+        yield Difference("/etc/machine-id", "is not an empty file: machines would have no identity of their own")
+    for pattern, message in _LEFT_OVER:
+        yield from (Difference(f"/{found.relative_to(root)}", message) for found in sorted(root.glob(pattern)))

@@ -1,0 +1,62 @@
+"""``kgen images``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from kgen.cli import arguments, console
+
+
+@click.group(short_help="List, pull or save the container images of the machines.")
+def images() -> None:
+    """The container images that the machines of a cluster run: what `kgen bake` puts into their image."""
+
+
+@images.command("list", short_help="Print the references.")
+@arguments.CLUSTER_FILE
+@arguments.JSON
+def list_(cluster_file: Path, as_json: bool) -> None:
+    """Print the references of all container images, as `kubeadm config images list` does; needs no network."""
+    from kgen import api
+
+    found = api.container_images(cluster_file)
+    console.out(json.dumps({"containerImages": list(found)}, indent=2) if as_json else "\n".join(found))
+
+
+@images.command(short_help="Put an archive of each into a directory.")
+@arguments.CLUSTER_FILE
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--archives",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    multiple=True,
+    metavar="DIR",
+    help="Take what archives in DIR hold from there; may be given more than once.",
+)
+def save(cluster_file: Path, directory: Path, archives: tuple[Path, ...]) -> None:
+    """Put an archive of each container image into DIRECTORY, and their checksums into images.sha256.
+
+    What is there already is kept; the rest comes from --archives, or from the registries with skopeo, docker, podman,
+    nerdctl or ctr, whichever is installed.
+    """
+    from kgen import api
+
+    found = api.save_container_images(cluster_file, directory, archives, on_progress=_say)
+    console.out(f"{directory}: {len(found)} archives; next: apply --archives {directory}")
+
+
+@images.command(short_help="Pull them into this machine's container runtime.")
+@arguments.CLUSTER_FILE
+def pull(cluster_file: Path) -> None:
+    """Pull every container image into this machine's containerd or Docker."""
+    from kgen import api
+
+    found = api.pull_container_images(cluster_file, on_progress=_say)
+    console.out(f"{len(found)} container images are here")
+
+
+def _say(image: str, what: str) -> None:
+    console.out(f"{what:7} {image}")

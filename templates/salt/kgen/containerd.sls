@@ -1,0 +1,37 @@
+{%- from 'kgen/map.jinja' import family, recipe with context %}
+# The format of the configuration goes by the version that is installed.
+{%- for format, pattern in [(2, '^ v?1[.]'), (3, '^ v?[2-9][.]')] %}
+
+containerd-config-{{ format }}:
+  file.managed:
+    - name: /etc/containerd/config.toml
+    - source: salt://kgen/files/containerd-{{ format }}.toml
+    - mode: '0644'
+    - makedirs: True
+    - onlyif: containerd --version | sed -E 's/^[^ ]+ [^ ]+//' | grep -Eq {{ pattern | json }}
+    - require:
+      - pkg: packages
+{%- endfor %}
+
+# Network plugins that are installed later by a DaemonSet come to /opt/cni/bin, so that is the only place containerd looks.
+cni-plugins:
+  cmd.run:
+    - name: mkdir -p /opt/cni/bin && ln -sfn {{ family.cni_directory }}/* /opt/cni/bin/
+    - unless: 'for each in {{ family.cni_directory }}/*; do test "$(readlink /opt/cni/bin/"${each##*/}")" = "$each" || exit 1; done'
+    - require:
+      - pkg: packages
+
+containerd-enabled:
+  cmd.run:
+    - name: systemctl enable containerd
+    - unless: systemctl is-enabled --quiet containerd
+    - require:
+      - pkg: packages
+
+containerd-restarted:
+  cmd.run:
+    - name: systemctl restart containerd
+    - onlyif: test -d /run/systemd/system
+    - onchanges_any:
+      - file: containerd-config-2
+      - file: containerd-config-3

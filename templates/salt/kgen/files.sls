@@ -1,0 +1,12 @@
+{%- from 'kgen/map.jinja' import recipe with context %}
+# What is the same for every machine of this release: the first-boot programs and their texts, units, settings.
+{%- for path, file in recipe.files | dictsort %}
+
+{{ path }}:
+  file.managed:
+    - source: salt://kgen/files{{ path }}
+    - mode: {{ file.mode | json }}
+    - user: root
+    - group: root
+    - makedirs: True
+{%- endfor %}

@@ -1,0 +1,30 @@
+# What an image must not carry from where it was made. Not for machines that go on running.
+machine-id:
+  file.managed:
+    - name: /etc/machine-id
+    - contents: ''
+    - mode: '0444'
+
+{%- for path in ['/var/lib/dbus/machine-id', '/var/lib/systemd/random-seed', '/var/lib/systemd/credential.secret',
+                 '/root/.bash_history', '/root/.ssh', '/root/.cache', '/etc/hostname.bak'] %}
+
+{{ path }}:
+  file.absent: []
+{%- endfor %}
+
+# Each find prints what it would remove, so that nothing there means nothing changed.
+{%- for name, where, what in [
+  ('ssh-host-keys', '/etc/ssh', '-name "ssh_host_*"'),
+  ('logs', '/var/log', '-type f -size +0'),
+  ('cloud-init', '/var/lib/cloud', '-mindepth 1 -not -path "/var/lib/cloud/scripts*" -not -path "/var/lib/cloud/seed*"'),
+  ('dhcp-leases', '/var/lib/dhcp /var/lib/NetworkManager /var/lib/systemd/network /run/systemd/netif/leases', '-type f -name "*lease*"'),
+  ('package-archives', '/var/cache/apt/archives /var/cache/dnf /var/lib/apt/lists', '-type f -not -name lock'),
+  ('temporary-files', '/tmp /var/tmp', '-mindepth 1'),
+  ('users-histories', '/home', '-name ".*_history"'),
+] %}
+
+{{ name }}:
+  cmd.run:
+    - name: find {{ where }} {{ what }} -delete 2>/dev/null; true
+    - onlyif: find {{ where }} {{ what }} 2>/dev/null | grep -q .
+{%- endfor %}

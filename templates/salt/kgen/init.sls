@@ -1,0 +1,8 @@
+# One image for masters and nodes of one Kubernetes release. Secrets and names of clusters come by user-data, never by this.
+include:
+  - kgen.packages
+  - kgen.system
+  - kgen.containerd
+  - kgen.kubernetes
+  - kgen.files
+  - kgen.container_images

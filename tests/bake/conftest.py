@@ -1,0 +1,57 @@
+"""Root trees of real Debians and the recipes that are applied to them: needs root, and the package index for Salt."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.components import cache, containers, golang, machine_image
+from tests.components.machine_image import FORKY, Generation
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.boot)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def host() -> None:
+    if os.geteuid():
+        pytest.fail("bake tests need root: chroot, mounts, owners of files", pytrace=False)
+
+
+class Tree:
+    """The tree of an installed Debian of ``suite`` in ``directory``, on which nothing was done yet."""
+
+    def __init__(self, directory: Path, suite: str) -> None:
+        self.directory = directory
+        self.root = directory / "root"
+        cache.run(["cp", "--archive", "--reflink=auto", machine_image.base(suite), self.root])
+
+    def recipe(self, generation: Generation = FORKY) -> Path:
+        """Write the recipe for a release and return its directory; its cluster file stands beside the tree."""
+        return machine_image.recipe(generation, self.directory).root / "bake"
+
+    def apply(
+        self,
+        *options: str,
+        generation: Generation = FORKY,
+        archives: Path | None = None,
+        files: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Apply the recipe for a release, with all it needs unless told otherwise."""
+        archives = archives or containers.archives(
+            generation.kubernetes, generation.etcd, generation.coredns, generation.pause
+        )
+        files = files or golang.kubernetes(generation.kubernetes)
+        return machine_image.apply(self.recipe(generation), self.root, archives, files, *options)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.root)

@@ -1,0 +1,205 @@
+"""The recipe on root trees: applied, applied again, verified, applied over an older one; and what goes wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kgen import api
+from kgen.cli.main import run as kgen
+from kgen.secrets_bundle import store
+from tests.bake.conftest import Tree
+from tests.components import containers, golang
+from tests.components.machine_image import BOOKWORM, FORKY, Generation
+
+# Trixie has the newest release here: the recipe goes by the release, not by the distribution.
+RELEASES = {"bookworm": BOOKWORM, "trixie": FORKY, "forky": FORKY}
+NOTHING = re.compile(r"^kgen: \d+ states, 0 changed, 0 failed$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    """A tree to which the recipe was applied once."""
+    made = Tree(tmp_path_factory.mktemp(request.param), request.param)
+    done = made.apply(generation=RELEASES[request.param])
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Iterator[Tree]:
+    """A tree of the newest suite to which nothing was applied."""
+    made = Tree(tmp_path, "forky")
+    yield made
+    made.remove()
+
+
+def release(tree: Tree) -> Generation:
+    return RELEASES[re.sub(r"\d+$", "", tree.directory.name)]
+
+
+def differences(tree: Tree) -> list[str]:
+    return [f"{it.path}: {it.message}" for it in api.verify_image(tree.directory / "cluster.yaml", tree.root)]
+
+
+def test_the_tree_is_what_the_recipe_says(tree):
+    assert differences(tree) == []
+    image = json.loads((tree.root / "etc/kgen/image.json").read_text())
+    assert image["kubernetesVersion"] == f"v{release(tree).kubernetes}"
+    assert set(image["containerImages"]) == set(api.container_images(tree.directory / "cluster.yaml"))
+    assert image["packages"]["containerd"]
+    assert "time" not in json.dumps(image).replace("runtime", "")
+
+
+def test_a_second_application_changes_nothing(tree):
+    done = tree.apply(generation=release(tree))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert NOTHING.search(done.stdout), done.stdout
+    assert "changed:" not in done.stdout
+    assert "0 changed" in tree.apply("--test", generation=release(tree)).stdout
+
+
+def test_containerd_of_the_tree_takes_the_configuration(tree):
+    chroot = ["chroot", tree.root, "containerd", "config", "dump"]
+    dump = subprocess.run(list(map(str, chroot)), capture_output=True, text=True, check=True).stdout
+    assert re.search(r"""(sandbox|sandbox_image) = ['"]registry.k8s.io/pause:""", dump)
+    assert re.search(r"SystemdCgroup = true", dump)
+    assert "/opt/cni/bin" in dump
+
+
+def test_it_has_no_secret_of_the_cluster(tree):
+    """The bundle of the very cluster file: not a key, not a token, not a certificate of it is anywhere in the tree."""
+    cluster = tree.directory / "cluster.yaml"
+    api.render(cluster, tree.directory)
+    bundle = store.read(store.path_for(cluster))
+    assert bundle is not None
+    text = store.path_for(cluster).read_text()
+    words = {word.encode() for word in re.findall(r"[A-Za-z0-9+/]{48,}", text)}
+    tokens = {token.encode() for token in bundle.tokens}
+    assert len(words) > 10
+    assert tokens
+    decoded = {base64.b64decode(word[: len(word) // 4 * 4])[16:40] for word in words}
+    patterns = tree.directory / "patterns"
+    raw = {der for der in decoded if not {0, 10} & set(der)}  # grep's own separators
+    patterns.write_bytes(b"\n".join(words | tokens | raw | {der.hex().encode() for der in decoded}))
+    command = ["grep", "-r", "-l", "-a", "-F", "-f", patterns, "--devices=skip", tree.root]
+    found = subprocess.run(list(map(str, command)), capture_output=True, text=True, env={"LC_ALL": "C"}, timeout=120)
+    assert (found.returncode, found.stdout) == (1, ""), found.stdout + found.stderr
+    (tree.root / "root/forgotten").write_bytes(b"x" + next(iter(words)))
+    assert subprocess.run(list(map(str, command)), capture_output=True, env={"LC_ALL": "C"}).returncode == 0
+    (tree.root / "root/forgotten").unlink()
+    store.path_for(cluster).unlink()
+
+
+def test_verify_lists_what_is_different_and_exits_with_3(tree, capsys):
+    spoiled = {
+        "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+        "etc/sysctl.d/kgen-image.conf": "net.ipv4.ip_forward = 0\n",
+        "etc/ssh/ssh_host_ed25519_key": "key",
+        "etc/fstab": (tree.root / "etc/fstab").read_text() + "/dev/vdb none swap sw 0 0\n",
+    }
+    kept = {path: (tree.root / path).read_text() if (tree.root / path).exists() else None for path in spoiled}
+    for path, content in spoiled.items():
+        (tree.root / path).parent.mkdir(exist_ok=True)
+        (tree.root / path).write_text(content)
+    assert kgen(["bake", str(tree.directory / "cluster.yaml"), "--verify", str(tree.root)]) == 3
+    said = capsys.readouterr().out
+    assert said.count("\n") == 4
+    for path in spoiled:
+        assert f"/{path}: " in said
+    done = tree.apply(generation=release(tree))
+    assert done.returncode == 0, done.stderr
+    assert differences(tree) == []
+    for path, content in kept.items():
+        if content is not None and path != "etc/machine-id":
+            (tree.root / path).write_text(content)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Return what an image is made of, without the databases of containerd and of Debian's package manager."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        if name.startswith(("var/lib/containerd/", "var/lib/dpkg/", "var/cache/", "etc/passwd", "etc/shadow", "etc/g")):
+            continue
+        if path.is_symlink():
+            found[name] = str(path.readlink()).encode()
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    blobs = root / "var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"
+    return found | {f"blob {path.name}": b"" for path in blobs.iterdir()}
+
+
+def test_over_an_older_bake_it_ends_in_the_same_tree(tmp_path, new):
+    done = new.apply(generation=BOOKWORM)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = new.apply()
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "clean").mkdir()
+    clean = Tree(tmp_path / "clean", "forky")
+    assert clean.apply().returncode == 0
+    upgraded, made = contents(new.root), contents(clean.root)
+    clean.remove()
+    assert upgraded.keys() ^ made.keys() == set()
+    assert [name for name, content in made.items() if upgraded[name] != content] == []
+
+
+def test_a_program_with_another_checksum_is_not_put_there(tmp_path, new):
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "kubectl").symlink_to(golang.kubernetes(FORKY.kubernetes) / "kubectl")
+    (files / "kubelet").write_text("#!/bin/sh\n")
+    (files / "kubectl").unlink()
+    (files / "kubectl").write_bytes((golang.kubernetes(FORKY.kubernetes) / "kubectl").read_bytes())
+    done = new.apply(files=files)
+    assert done.returncode == 1
+    assert re.search(r"failed: kubelet: .*its SHA-256 is [0-9a-f]{64}, the cluster file says [0-9a-f]{64}", done.stderr)
+    assert not (new.root / "usr/bin/kubelet").exists()
+    assert new.apply().returncode == 0
+    assert differences(new) == []
+
+
+def test_an_archive_that_is_missing_is_named(tmp_path, new):
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    whole = containers.archives(FORKY.kubernetes, FORKY.etcd, FORKY.coredns, FORKY.pause)
+    for path in whole.glob("*.tar"):
+        if "coredns" not in path.name:
+            (archives / path.name).hardlink_to(path)
+    done = new.apply(archives=archives)
+    assert done.returncode == 1
+    assert f"no archive holds: registry.k8s.io/coredns/coredns:v{FORKY.coredns}" in done.stderr
+    assert not (new.root / "etc/kgen/image.json").exists()
+    assert new.apply().returncode == 0
+    assert differences(new) == []
+
+
+def test_what_cannot_be_baked_is_a_sentence(tmp_path, new):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    tree = Tree.__new__(Tree)
+    tree.directory, tree.root = tmp_path, empty
+    done = tree.apply()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"apply: {empty} holds no installed system: there is no {empty}/etc/os-release\n"
+    (empty / "etc").mkdir()
+    (empty / "etc/os-release").write_text("ID=debian\n")
+    assert "has no systemd" in tree.apply().stderr
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(small)], check=True)
+    try:
+        for path in ("etc/os-release", "usr/lib/systemd/systemd", "usr/bin/python3"):
+            (small / path).parent.mkdir(parents=True, exist_ok=True)
+            (small / path).touch(0o755)
+        tree.root = small
+        assert re.search(r"apply: only \d+ MiB are free at", tree.apply().stderr)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
