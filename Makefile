@@ -33,13 +33,13 @@ boot-components: $(SET_UP)
 	@scripts/system-packages qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage \
 	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ip=iproute2 unshare=util-linux
 
-boot-test: boot-components ## whole machines under QEMU, from power-on to Ready and through failures (root; 40 minutes)
+boot-test: boot-components ## images made by the recipe, and whole machines under QEMU, from power-on to Ready and through failures (root; 40 minutes)
 	@$(BIN)/python -m tests.components boot
-	@KGEN_BOOT_SEED=$${KGEN_BOOT_SEED:-673012} $(BIN)/pytest -m "not soak" $(ARGS) tests/boot
+	@KGEN_BOOT_SEED=$${KGEN_BOOT_SEED:-673012} $(BIN)/pytest -m "not soak" $(ARGS) tests/bake tests/boot
 
 soak: boot-components ## the boot tests in their long form: every generation, three masters, random power cuts (hours)
 	@$(BIN)/python -m tests.components soak
-	@$(BIN)/pytest $(ARGS) tests/boot
+	@$(BIN)/pytest $(ARGS) tests/bake tests/boot
 
 lint: $(SET_UP) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

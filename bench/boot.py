@@ -28,6 +28,7 @@ CLUSTER = """\
 apiVersion: kgen/v1
 name: bench
 kubernetesVersion: v1.37.2
+image: {{runner: {runner}}}
 encryptionAlgorithm: {algorithm}
 controlPlaneEndpoint: 10.88.0.11:6443
 networking: {{podSubnet: 10.244.0.0/16, plugin: bridge}}
@@ -94,6 +95,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.boot", description=__doc__)
     parser.add_argument("-n", "--runs", type=int, default=3, help="runs of each contestant (default %(default)s)")
     parser.add_argument("--algorithm", default=DEFAULT_ALGORITHM, help="both contestants' keys (default %(default)s)")
+    parser.add_argument(
+        "--runner", default="baked", help="kgen's: baked, or embedded in documents (default %(default)s)"
+    )
     options = parser.parse_args()
     kgen = Contestant("kgen", "kgen: fetch", "kgen: controllers", "kgen: publish", "kgen: fetch")
     kubeadm = Contestant(
@@ -102,7 +106,7 @@ def main() -> int:
     for number in range(options.runs):
         for contestant in (kgen, kubeadm):
             print(f"bench: run {number + 1}, {contestant.name} …", file=sys.stderr, flush=True)
-            while not _run(contestant, options.algorithm):
+            while not _run(contestant, options.algorithm, options.runner):
                 print("bench: an emulated kernel panicked; once more …", file=sys.stderr, flush=True)
             print(json.dumps(contestant.marks[-1]), *contestant.costs[-1:], file=sys.stderr, flush=True)
     rows = _rows(kgen, kubeadm)
@@ -110,13 +114,13 @@ def main() -> int:
     return int(any(row.within is False for row in rows))
 
 
-def _run(contestant: Contestant, algorithm: str) -> bool:
+def _run(contestant: Contestant, algorithm: str, runner: str) -> bool:
     """Boot one master and one node and note the seconds of every mark; the node's count from its own power-on.
 
     Returns whether it counts: not after a panic of an emulated kernel.
     """
     with tempfile.TemporaryDirectory() as scratch, Segment("bench") as segment:
-        cluster = Cluster(segment, Path(scratch), CLUSTER.format(algorithm=algorithm))
+        cluster = Cluster(segment, Path(scratch), CLUSTER.format(algorithm=algorithm, runner=runner))
         master, node = cluster.machine("m1", 11), cluster.machine("w1", 21, cpus=1, memory=2048)
         if contestant.name == "kubeadm":
             _seed_kubeadm(cluster, master, node, algorithm)
@@ -143,7 +147,7 @@ def _run(contestant: Contestant, algorithm: str) -> bool:
 
 
 def _cost(machine: Machine) -> dict[str, float]:
-    """Return what systemd counted for the runner's unit and said at its end: its own processor time, its peak memory."""
+    """Return what systemd counted for the runner's unit and said at its end: its processor time, its peak memory."""
     said = machine.shell("journalctl --output=cat --unit=kgen-firstboot").stdout
     found = re.search(r"Consumed (?:(\d+)min )?([\d.]+)(m?)s CPU time.* ([\d.]+)M memory peak", said)
     assert found, said[-2000:]

@@ -21,6 +21,7 @@ ETCD_DATA_DIR = PurePosixPath("/var/lib/etcd")
 RUNNER_PATH = PurePosixPath("/usr/local/lib/kgen/firstboot.py")
 BAKED_RUNNERS = RUNNER_PATH.parent
 """Where an image has ``firstboot-<role>.py``, and ``firstboot-<role>.json`` with the texts of its release."""
+BAKED_REDELIVERY = BAKED_RUNNERS / "redeliver"
 IMAGE_PATH = PurePosixPath("/etc/kgen/image.json")
 PAYLOAD_PATH = PurePosixPath("/etc/kgen/payload.json")
 DONE_PATH = PurePosixPath("/var/lib/kgen/done")

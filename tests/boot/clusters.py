@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.boot.machines import Machine, Segment
+from tests.boot.packets import Watcher
 from tests.components import golang, machine_image
 
 # Emulated machines share two cores: what waits is scaled, what is checked is not.
@@ -45,6 +46,7 @@ class Cluster:
         self.generation = generation
         self.file = directory / "cluster.yaml"
         self.machines: dict[str, Machine] = {}
+        self.watcher: Watcher  # of the segment's packets, where a scenario has one
         directory.mkdir(parents=True, exist_ok=True)
         self.write(text)
 

@@ -15,7 +15,8 @@ import yaml
 from cryptography import x509
 
 from tests.boot.clusters import Cluster
-from tests.boot.machines import Segment
+from tests.boot.machines import GATEWAY, Segment
+from tests.boot.packets import Watcher
 from tests.components import containers
 
 pytestmark = pytest.mark.boot
@@ -45,10 +46,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Segment("one") as segment:
         cluster = Cluster(segment, tmp_path_factory.mktemp("one"), CLUSTER)
         master = cluster.machine("m1", MASTER)
-        master.power_on()
-        master.wait_for("published objects", lambda: "kgen: publish" in master.console(), 1500)
-        cluster.machine("w1", NODE, cpus=1, memory=2048).power_on()
-        yield cluster
+        with Watcher(segment, cluster.directory) as cluster.watcher:
+            master.power_on()
+            master.wait_for("published objects", lambda: "kgen: publish" in master.console(), 1500)
+            cluster.machine("w1", NODE, cpus=1, memory=2048).power_on()
+            yield cluster
 
 
 def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
@@ -61,6 +63,14 @@ def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
         assert {each["type"]: each["status"] for each in node["status"]["conditions"]}["Ready"] == "True"
     assert nodes["w1"]["metadata"]["labels"]["rack"] == "r7"
     assert [taint["key"] for taint in nodes["m1"]["spec"]["taints"]] == ["node-role.kubernetes.io/control-plane"]
+
+
+def test_machines_talk_to_nobody_but_each_other(cluster: Cluster) -> None:
+    """From power-on to Ready nothing is asked of the world; names are asked of the server that the network names."""
+    seen = cluster.watcher.seen()
+    assert ("tcp", "10.88.0.11", 6443) in seen  # the node's
+    strangers = {each for each in seen if each[1] not in ("10.88.0.11", "10.88.0.21")}
+    assert strangers <= {(protocol, GATEWAY, 53) for protocol in ("tcp", "udp")}
 
 
 def test_runner_is_done_and_cloud_init_agrees(cluster: Cluster) -> None:
@@ -160,7 +170,7 @@ def test_a_node_joins_with_stock_kubeadm(cluster: Cluster) -> None:
     machine.seed(stock_join(cluster.outputs / "nodes/w2", line), "i-w2-1", hostname="w2")
     machine.power_on()
     cluster.until("w2 Ready", lambda: _ready(cluster, "w2"), 1200)
-    assert machine.shell("test -e /usr/local/lib/kgen -o -e /var/lib/kgen").returncode == 1, "kgen was here"
+    assert machine.shell("test -e /etc/kgen/payload.json -o -e /var/lib/kgen").returncode == 1, "kgen was here"
     done = cluster.kgen("wait", "cluster.yaml", "--timeout", "5m")
     assert done.returncode == 0, done.stderr
 

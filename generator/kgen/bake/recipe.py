@@ -134,6 +134,7 @@ def _files(cluster: Cluster) -> list[ImageFile]:
             ImageFile(base.with_suffix(".py"), texts.runner, _PROGRAM),
             ImageFile(base.with_suffix(".json"), texts.text),
         ]
+    found.append(ImageFile(names.BAKED_REDELIVERY, f"#!/bin/sh\n{cloudinit.REDELIVER}\n", _PROGRAM))
     modules = "".join(f"{module}\n" for module in files.MODULES)
     found.append(ImageFile(PurePosixPath("/etc/modules-load.d/kgen.conf"), modules))
     found.append(ImageFile(PurePosixPath("/etc/cloud/cloud.cfg.d/95-kgen.cfg"), _cloud_config(cluster)))
@@ -150,7 +151,7 @@ _TREE = (
 
 
 def _cloud_config(cluster: Cluster) -> str:
-    """Return what the image tells cloud-init: where user-data comes from, and to deliver again after a power cut."""
+    """Return what the image tells cloud-init: where user-data comes from."""
     provider = providers.PROVIDERS.get(cluster.provider)
     datasources = [provider.datasource, "None"] if provider else list(_LOCAL_DATASOURCES)
-    return engine.render("cloud-init/image.yaml.j2", datasources=datasources, redeliver=cloudinit.REDELIVER)
+    return engine.render("cloud-init/image.yaml.j2", datasources=datasources)

@@ -110,7 +110,7 @@ def head(cluster: Cluster, role: Role, runner: str | None, users: Sequence[Mappi
     """
     text = engine.render(
         "cloud-init/user-data.yaml.j2",
-        redeliver=REDELIVER if runner is not None else "",
+        redeliver=REDELIVER if runner is not None else str(names.BAKED_REDELIVERY),
         launch=launch(role, embedded=runner is not None),
         ntp=cluster.ntp,
         users=list(users),
