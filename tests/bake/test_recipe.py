@@ -15,7 +15,7 @@ from kgen import api
 from kgen.cli.main import run as kgen
 from kgen.secrets_bundle import store
 from tests.bake.conftest import Tree
-from tests.components import containers, golang
+from tests.components import cache, containers, golang
 from tests.components.machine_image import BOOKWORM, FORKY, Generation
 
 # Trixie has the newest release here: the recipe goes by the release, not by the distribution.
@@ -178,6 +178,39 @@ def test_an_archive_that_is_missing_is_named(tmp_path, new):
     assert f"no archive holds: registry.k8s.io/coredns/coredns:v{FORKY.coredns}" in done.stderr
     assert not (new.root / "etc/kgen/image.json").exists()
     assert new.apply().returncode == 0
+    assert differences(new) == []
+
+
+# What a machine has when apply runs on it: its own root, its runtime file systems, and what was brought along.
+ON_THE_MACHINE = """\
+set -e
+cd "$1" && mount --bind . . && cd "$1"
+mount -t proc proc proc && mount -t sysfs sysfs sys && mount --rbind /dev dev && mount -t tmpfs tmpfs run
+mkdir run/brought && cd run/brought && mkdir recipe archives files cache
+mount --bind "$2" recipe && mount --bind "$3" archives && mount --bind "$4" files && mount --bind "$5" cache
+shift 5
+exec chroot "$OLDPWD" env XDG_CACHE_HOME=/run/brought/cache /run/brought/recipe/apply \
+  --archives /run/brought/archives --files /run/brought/files "$@" /
+"""
+
+
+def test_it_is_applied_to_the_machine_it_runs_on(new):
+    assert new.apply().returncode == 0  # Salt for this Python is in the cache now
+    archives = containers.archives(FORKY.kubernetes, FORKY.etcd, FORKY.coredns, FORKY.pause)
+    programs = golang.kubernetes(FORKY.kubernetes)
+    (new.root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    (new.root / "etc/sysctl.d/kgen-image.conf").unlink()
+
+    def apply_inside(*options: str) -> str:
+        words = ["unshare", "--mount", "sh", "-c", ON_THE_MACHINE, "sh"]
+        words += map(str, (new.root, new.recipe(), archives, programs, cache.cache_root()))
+        done = subprocess.run([*words, *options], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "changed: /etc/sysctl.d/kgen-image.conf" in apply_inside()
+    assert differences(new) == ["/etc/machine-id: is not an empty file: machines would have no identity of their own"]
+    assert "changed: machine-id" in apply_inside("--image")
     assert differences(new) == []
 
 

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,18 @@ class Cluster:
         )
         assert done.returncode == 0, f"kubectl {' '.join(map(str, words))}: {done.stderr}{done.stdout}"
         return done.stdout
+
+    def etcdctl(self, master: str, addresses: Iterable[str], *words: str) -> Any:
+        """Run the real etcdctl with the credential of ``master`` and return what the first member that answers says."""
+        pki = self.outputs / "nodes" / master / "etc/kubernetes/pki/etcd"
+        done = self.segment.run(
+            golang.etcd("3.7.0") / "etcdctl",
+            "--endpoints=" + ",".join(f"https://{address}:2379" for address in addresses),
+            *(f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"),
+            *("--write-out=json", "--command-timeout=60s", *words),
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
 
     def get(self, *words: str) -> Any:
         """Return what ``kubectl get`` finds."""

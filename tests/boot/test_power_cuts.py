@@ -26,7 +26,6 @@ import yaml
 from kgen.runner import master
 from tests.boot.clusters import Cluster, chosen_seed, report
 from tests.boot.machines import PREFIX, Machine, Segment
-from tests.components import golang
 
 MASTER = 11
 # One master that two cores emulate misses the deadlines of leader election, which it has no use for.
@@ -164,18 +163,6 @@ class End:
         found: dict[str, Any] = json.loads(text)
         return found
 
-    def etcdctl(self, *words: str) -> Any:
-        """Run the real etcdctl with the master's own credential."""
-        pki = self.cluster.outputs / "nodes/m1/etc/kubernetes/pki/etcd"
-        done = self.cluster.segment.run(
-            golang.etcd("3.7.0") / "etcdctl",
-            f"--endpoints=https://{self.machine.address}:2379",
-            *(f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"),
-            *("--write-out=json", "--command-timeout=60s", *words),
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
 
 @pytest.fixture(
     scope="module",
@@ -299,9 +286,9 @@ def test_runner_is_done_and_has_taken_its_secrets_along(end: End) -> None:
 
 
 def test_one_cluster(end: End) -> None:
-    members = end.etcdctl("member", "list")["members"]
+    members = end.cluster.etcdctl("m1", [end.machine.address], "member", "list")["members"]
     assert [member["name"] for member in members] == ["m1"]
-    (status,) = end.etcdctl("endpoint", "status")
+    (status,) = end.cluster.etcdctl("m1", [end.machine.address], "endpoint", "status")
     assert status["Status"]["header"]["member_id"] == members[0]["ID"]
     now = end.witness.look()
     assert [name for name in now if name.startswith("nodes ")] == ["nodes /m1"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import pytest
 
 from tests.boot.clusters import Cluster, chosen_seed, report
 from tests.boot.machines import PREFIX, Segment
-from tests.components import golang
 
 pytestmark = [pytest.mark.boot, pytest.mark.soak]
 
@@ -114,23 +112,7 @@ def balancer(cluster: Cluster) -> Iterator[None]:
 
 
 def etcdctl(cluster: Cluster, *words: str) -> Any:
-    """Run the real etcdctl as the first master that answers, with its own credential."""
-    pki = cluster.outputs / "nodes/hera-2/etc/kubernetes/pki/etcd"
-    done = cluster.segment.run(
-        golang.etcd("3.7.0") / "etcdctl",
-        *("--endpoints", ",".join(f"https://{PREFIX}.{number}:2379" for number in MASTERS.values())),
-        *(
-            "--cacert",
-            pki / "ca.crt",
-            "--cert",
-            pki / "healthcheck-client.crt",
-            "--key",
-            pki / "healthcheck-client.key",
-        ),
-        *("--write-out=json", "--command-timeout=60s", *words),
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return json.loads(done.stdout)
+    return cluster.etcdctl("hera-2", [f"{PREFIX}.{number}" for number in MASTERS.values()], *words)
 
 
 def test_masters_form_one_etcd_without_a_load_balancer(cluster: Cluster) -> None:

@@ -60,6 +60,13 @@ def ensure(name: str, recipe: str, make: Callable[[Path], None]) -> Path:
     return target
 
 
+def keep_newest(name: str, count: int) -> None:
+    """Remove all entries of ``name`` but the newest: disks of machines are large, and each recipe has its own."""
+    entries = [path for path in cache_root().glob(f"{name}-*") if path.is_dir()]
+    for path in sorted(entries, key=lambda path: path.stat().st_mtime)[:-count]:
+        shutil.rmtree(path)
+
+
 def say(text: str) -> None:
     """Report progress on stderr; stdout belongs to the caller."""
     print(f"components: {text}", file=sys.stderr, flush=True)

@@ -120,11 +120,13 @@ def machine_image(generation: Generation) -> Path:
         baked = recipe(generation, Path(scratch))
         own = Path(__file__).read_text(encoding="utf-8")
         key = cache.recipe_hash(repr(generation), archives.name, baked.recipe.sha256, own)
-        return cache.ensure(
+        made = cache.ensure(
             f"machine-{generation.suite}",
             key,
             lambda directory: _build(generation, baked.root / "bake", archives, directory),
         )
+        cache.keep_newest(f"machine-{generation.suite}", 3)
+        return made
 
 
 def recipe(generation: Generation, directory: Path) -> api.BakeResult:
