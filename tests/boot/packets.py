@@ -11,9 +11,11 @@ from tests.boot.machines import Segment
 
 # What begins a conversation: the SYN of TCP, every packet of UDP and ICMP. Multicast and broadcast stay where they are.
 _WATCH = """
-import socket
+import socket, struct
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 link.bind(("br0", 0))
+# Everything that passes the bridge, not only what is for its own address: SOL_PACKET, PACKET_ADD_MEMBERSHIP, PROMISC.
+link.setsockopt(263, 1, struct.pack("iHH8s", socket.if_nametoindex("br0"), 1, 0, b""))
 seen = set()
 print("watching", flush=True)
 while True:
