@@ -37,7 +37,12 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
         ),
         *((f"Python of {suite}", lambda suite=suite: debian.python(suite)) for suite in PYTHON_SUITES),
     ),
-    "boot": (_machine(machine_image.FORKY), _machine(machine_image.BOOKWORM)),
+    "boot": (
+        _machine(machine_image.FORKY),
+        _machine(machine_image.BOOKWORM),
+        ("tree of trixie", lambda: machine_image.base("trixie")),
+        ("Packer", lambda: debian.root("packer", "bookworm", ["packer"])),
+    ),
     "soak": tuple(map(_machine, machine_image.GENERATIONS.values())),
 }
 
