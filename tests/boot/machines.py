@@ -26,6 +26,7 @@ from tests.components import machine_image
 PREFIX = "10.88.0"
 GATEWAY = f"{PREFIX}.1"
 _PANIC_CHARACTERS = 10_000  # what the console shows of a panic, at most
+_SILENCE = 300  # seconds after which a kernel that has said nothing since power-on hangs (it speaks after 40 at most)
 _KERNEL_ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0"
     # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
@@ -223,10 +224,18 @@ class Machine:
         """Power on again a machine whose kernel has panicked, as its owner would.
 
         QEMU's translator, with several threads, sometimes runs into an instruction that the guest's kernel is just
-        patching (seen in ``nf_ct_get_id`` and ``ip_rcv``, when kube-proxy sets its first rules). To what runs on the
-        machine that is one more power cut.
+        patching (seen in ``nf_ct_get_id`` and ``ip_rcv``, when kube-proxy sets its first rules), or hangs before the
+        kernel's first word. To what runs on the machine that is one more power cut.
         """
-        process.wait()
+        before = len(self.console())
+        try:
+            process.wait(timeout=_SILENCE)
+        except subprocess.TimeoutExpired:
+            if self.process is process and len(self.console()) == before:
+                with self.console_log.open("a", encoding="utf-8") as console:
+                    console.write(f"nothing in {_SILENCE} s: taken for a Kernel panic\n")
+                process.kill()
+            process.wait()
         if self.process is process and self._has_panicked():
             self.panics += 1
             sys.stderr.write(f"boot: the kernel of {self.directory.name} panicked; powered on again\n")
