@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -18,7 +17,7 @@ def facts(recipe: Recipe, version: Version) -> dict[str, Any]:
         "kubernetesVersion": recipe.kubernetes_version,
         "recipe": recipe.sha256,
         "containerImages": list(recipe.container_images),
-        "texts": {role: _texts(version, role) for role in get_args(Role)},
+        "texts": {role: image_texts(version, role).sha256 for role in get_args(Role)},
     }
 
 
@@ -32,12 +31,8 @@ def missing(baked: Mapping[str, Any], cluster: Cluster) -> Iterator[str]:
     elif cluster.runner == "baked":
         held = baked.get("texts", {})
         roles = sorted({machine.role for machine in cluster.documents})
-        if any(held.get(role) != _texts(cluster.kubernetes_version, role) for role in roles):
+        if any(held.get(role) != image_texts(cluster.kubernetes_version, role).sha256 for role in roles):
             yield "the image that was baked last has another first-boot program than this kgen"
     lacking = [image for image in container_images(cluster) if image not in baked.get("containerImages", [])]
     if lacking:
         yield f"the image that was baked last does not hold {', '.join(lacking)}"
-
-
-def _texts(version: Version, role: Role) -> str:
-    return hashlib.sha256(image_texts(version, role).text.encode("ascii")).hexdigest()

@@ -36,7 +36,6 @@ def _file(path: str, text: str, mode: int | None = None) -> Artifact:
 def _pillar(recipe: Recipe) -> str:
     """Return the pillar: data only. ``#!json`` keeps Salt from taking any text of it for a template."""
     content: dict[str, Any] = {
-        "kubernetes_version": recipe.kubernetes_version,
         "programs": {name: dict(source) for name, source in recipe.programs.items()},
         "packages": dict(recipe.packages),
         "files": {str(file.path): {"mode": f"{file.mode:04o}"} for file in recipe.files},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,3 +36,15 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click
             return duration(value)
         except Invalid as wrong:
             self.fail(f"{wrong.message}; {wrong.hint}", param, ctx)
+
+
+def output(below: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option that says below which directory a verb writes; ``below`` that is its own place."""
+    return click.option(
+        "--output",
+        type=click.Path(path_type=Path, file_okay=False),
+        default="outputs",
+        metavar="DIR",
+        show_default=True,
+        help=f"Write to DIR/{below}.",
+    )

@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Write the recipe of the image that the machines start from.")
 @arguments.CLUSTER_FILE
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="outputs",
-    metavar="DIR",
-    show_default=True,
-    help="Write to DIR/<cluster>/bake.",
-)
+@arguments.output("<cluster>/bake")
 @click.option("--check", is_flag=True, help="Write nothing; exit 3 if anything on disk would change.")
 @click.option(
     "--verify",

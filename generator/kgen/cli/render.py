@@ -23,14 +23,7 @@ _KINDS = {"create": "written", "update": "rewritten", "remove": "removed", "mode
 
 @click.command(short_help="Make everything: keys, manifests, user-data.")
 @arguments.CLUSTER_FILE
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="outputs",
-    metavar="DIR",
-    show_default=True,
-    help="Write to DIR/<cluster>.",
-)
+@arguments.output("<cluster>")
 @click.option("--check", is_flag=True, help="Write nothing; exit 3 if anything on disk would change.")
 @click.option("--review", is_flag=True, help="Write readable and review files of every machine, however many.")
 @click.option("--no-new-secrets", is_flag=True, help="Fail when the secrets bundle is missing, instead of creating it.")

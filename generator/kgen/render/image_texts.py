@@ -26,28 +26,23 @@ _OWN = frozenset({"addresses", "blobs", "curve", "kubernetesVersion", "name", "r
 
 @dataclass(frozen=True, slots=True)
 class ImageTexts:
-    """The program of one role as an image has it, and its texts: ``body`` is what the model's payload has of them."""
+    """The program of one role as an image has it, and its texts.
 
-    role: Role
+    ``body`` is what the model's payload has of them, ``text`` the content of the file of texts. Checksums are SHA-256
+    in hexadecimal: ``runner_sha256`` stands in the text and binds the two, ``sha256`` is that of the text.
+    """
+
     runner: str = field(repr=False)
+    runner_sha256: str
     body: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def runner_sha256(self) -> str:
-        """Return the SHA-256 of the program, in hexadecimal."""
-        return hashlib.sha256(self.runner.encode()).hexdigest()
-
-    @property
-    def text(self) -> str:
-        """Return the content of the file of texts; the program's checksum in it binds the two."""
-        return payload_json.canonical({"body": self.body, "runner": self.runner_sha256})
+    text: str = field(repr=False)
+    sha256: str
 
     def seal(self, whole: Mapping[str, Any]) -> str:
         """Return the text of payload.json around a body whose texts the image holds."""
         rest = {key: value for key, value in whole.items() if key not in _OWN}
         own = {key: value for key, value in whole.items() if key in _OWN}
-        sha256 = hashlib.sha256(self.text.encode("ascii")).hexdigest()
-        sent = {**own, "edits": edits(self.body, rest), "texts": sha256}
+        sent = {**own, "edits": edits(self.body, rest), "texts": self.sha256}
         return payload_json.seal(whole, self.runner_sha256, sent)
 
 
@@ -68,7 +63,10 @@ def image_texts(version: Version, role: Role) -> ImageTexts:
         parameters=parameters.parameters(cluster, machine, {}),
     )
     body = {key: value for key, value in payload_json.body(payload).items() if key not in _OWN}
-    return ImageTexts(role, runner_source.assemble(role, runner_source.BAKED_MODULES[role]), body)
+    runner = runner_source.assemble(role, runner_source.BAKED_MODULES[role])
+    runner_sha256 = hashlib.sha256(runner.encode()).hexdigest()
+    text = payload_json.canonical({"body": body, "runner": runner_sha256})
+    return ImageTexts(runner, runner_sha256, body, text, hashlib.sha256(text.encode("ascii")).hexdigest())
 
 
 def _model(version: Version) -> Cluster:
