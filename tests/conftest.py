@@ -13,6 +13,18 @@ GOLDEN = Path(__file__).parent / "golden"
 REAL = ("real", "control_plane")
 
 
+HERE = Path(__file__).parent
+# Directory of a tier: the marker of its tests.
+TIERS = {"control_plane": "control_plane", "bake": "boot", "boot": "boot"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for directory, marker in TIERS.items():
+            if item.path.is_relative_to(HERE / directory):
+                item.add_marker(marker)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from the current output")
 

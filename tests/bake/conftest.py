@@ -12,14 +12,6 @@ import pytest
 from tests.components import cache, containers, golang, machine_image
 from tests.components.machine_image import FORKY, Generation
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.boot)
-
 
 @pytest.fixture(scope="session", autouse=True)
 def host() -> None:

@@ -5,20 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.boot.machines import Segment
 
-HERE = Path(__file__).parent
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "genisoimage", "mmdebstrap", "mke2fs", "ip")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.boot)
 
 
 @pytest.fixture(scope="session", autouse=True)

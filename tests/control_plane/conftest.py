@@ -18,12 +18,6 @@ NEXT_PATCH = "v1.37.3"  # named, so that nothing is looked up; not used otherwis
 ENDPOINT_HOSTS = "10.73.0.11 api.three.example\n"  # what stands for the load balancer
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.control_plane)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
