@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,11 +55,13 @@ class Network:
 
 
 def set_routes(machine: Machine, tree: Path) -> None:
-    """Run what the unit runs before the kubelet starts."""
+    """Run what the unit runs first."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[method-assign,assignment]
     unit.read(tree / machine.name / "etc/systemd/system/kgen-routes.service")
-    output = machine.check(unit["Service"]["ExecStartPre"].removeprefix("-").split(), chroot=True)
+    first = re.fullmatch(r"/bin/sh -c 'while :; do (sh \S+); sleep 30; done'", unit["Service"]["ExecStart"])
+    assert first
+    output = machine.check(first[1].split(), chroot=True)
     assert output == ""
 
 

@@ -31,8 +31,7 @@ After=network-online.target
 Before=kubelet.service
 
 [Service]
-ExecStartPre=-/bin/sh {ROUTES}
-ExecStart=/bin/sh -c 'while sleep {_SECONDS}; do sh {ROUTES}; done'
+ExecStart=/bin/sh -c 'while :; do sh {ROUTES}; sleep {_SECONDS}; done'
 Restart=always
 
 [Install]
@@ -48,9 +47,9 @@ def files(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
         yield NodeFile(UNIT, (_UNIT,), 0o644)
 
 
-def units(cluster: Cluster) -> list[list[str]]:
-    """Return the units to enable, each with the verb it gets besides."""
-    return [[UNIT.name, "start"]] if cluster.networking.plugin == "bridge" else []
+def units(cluster: Cluster) -> list[str]:
+    """Return the units that start with the kubelet."""
+    return [UNIT.name] if cluster.networking.plugin == "bridge" else []
 
 
 def conflist(machine: Machine) -> str:

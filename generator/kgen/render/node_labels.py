@@ -60,6 +60,6 @@ def files(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
         yield NodeFile(TIMER, (_TIMER,), 0o644)
 
 
-def units(cluster: Cluster, machine: Machine) -> list[list[str]]:
+def units(cluster: Cluster, machine: Machine) -> list[str]:
     """Return the timer where a master has it."""
-    return [[TIMER.name, "start"]] if machine.role == "master" and of_nodes(cluster) else []
+    return [TIMER.name] if machine.role == "master" and of_nodes(cluster) else []

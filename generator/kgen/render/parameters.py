@@ -30,10 +30,10 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
     return common | (_master(cluster, machine) if machine.role == "master" else _node(cluster, machine))
 
 
-def _units(cluster: Cluster, machine: Machine) -> list[list[str]]:
-    """Return what is enabled and started, or restarted, before the kubelet: a running containerd has no proxies yet."""
-    restarted = [["containerd", "restart"]] if environment.proxies(cluster) else []
-    return [*restarted, *bridge.units(cluster), *node_labels.units(cluster, machine)]
+def _units(cluster: Cluster, machine: Machine) -> list[tuple[str, list[str]]]:
+    """Return what starts with the kubelet, after what restarts before it: a running containerd has no proxies yet."""
+    restarted = [("restart", ["containerd"])] if environment.proxies(cluster) else []
+    return [*restarted, ("start", ["kubelet", *bridge.units(cluster), *node_labels.units(cluster, machine)])]
 
 
 def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:

@@ -36,25 +36,21 @@ def system(run: Run) -> None:
             print("warning:", error)
 
 
-def systemctl(run: Run, verb: str, unit: str = "") -> None:
-    """Enable a unit, the kubelet unless named, and ``start`` or ``restart`` it.
-
-    What restarts has changed files: systemd reads all of its units again, which takes as long as preflight.
-    """
-    name = unit or "kubelet"
-    flags = "--no-reload" * (verb == "start")
-    command = f"systemctl enable {flags} {name}; systemctl {verb} {name}"
-    if run.kubelet:
-        command = f"{run.kubelet} {verb} {unit}"
-    if os.system(command):
-        raise Stop(1, f"cannot {verb} {name}", "see journalctl -u " + name)
-
-
 def kubelet(run: Run) -> None:
-    """Start the kubelet; its files are in place. Units it depends on come first."""
-    for unit, verb in run.body["units"]:
-        systemctl(run, verb, unit)
-    systemctl(run, "start")
+    """Start the kubelet, and with it what shall run beside it; its files are in place. What it depends on restarts before.
+
+    What starts is new to systemd, which reads it then; what restarts has changed: all units are read again, which takes
+    as long as preflight.
+    """
+    for verb, units in run.body["units"]:
+        names = " ".join(units)
+        command = f"systemctl enable --now --no-reload {names}"
+        if verb == "restart":
+            command = f"systemctl enable {names}; systemctl restart {names}"
+        if run.kubelet:
+            command = f"{run.kubelet} {verb} {names}"
+        if os.system(command):
+            raise Stop(1, f"cannot {verb} {names}", "see systemctl status " + names)
 
 
 def certificate(run: Run) -> None:

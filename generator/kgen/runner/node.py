@@ -41,8 +41,10 @@ def endpoint(run: Run) -> None:
 
 
 def own(run: Run) -> Any:
-    """Return a connection with the kubelet's own certificate, which is another one after each renewal."""
-    return connect(run.body["server"], pem(run, "ca.crt"), run.root + CURRENT)
+    """Return the connection with the kubelet's own certificate."""
+    if not run.link:
+        run.link = connect(run.body["server"], pem(run, "ca.crt"), run.root + CURRENT)
+    return run.link
 
 
 def registered(run: Run) -> None:

@@ -101,10 +101,10 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=Path("/run/images"), help="preloaded images: NAME:TAG/<files>")
     parser.add_argument("--version", default="v1.37.2", help="what the Node reports as its kubelet's version")
     parser.add_argument("verb", choices=("start", "restart", "stop", "daemon"))
-    parser.add_argument("unit", nargs="?", help="another unit than the kubelet: there is none here")
+    parser.add_argument("units", nargs="*", help="of all but the kubelet there is none here")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if args.unit:
+    if args.units and "kubelet" not in args.units:
         return
     if args.verb == "daemon":
         daemon(args.root, args.images, args.version)

@@ -36,7 +36,7 @@ def test_masters_get_the_timer_and_the_labels_of_the_nodes(cluster):
         "/etc/systemd/system/kgen-labels.service",
         "/etc/systemd/system/kgen-labels.timer",
     ]
-    assert node_labels.units(cluster, master) == [["kgen-labels.timer", "start"]]
+    assert node_labels.units(cluster, master) == ["kgen-labels.timer"]
     assert node_labels.units(cluster, node) == []
     assert runner_source.optional_modules(cluster, "master") == ("labels",)
     assert runner_source.optional_modules(cluster, "node") == ()
