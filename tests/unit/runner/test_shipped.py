@@ -90,7 +90,9 @@ def test_a_node_waits_for_its_endpoint(tmp_path, suite):
 
 
 def test_what_the_kubelet_depends_on_restarts_before_it_and_the_rest_starts_with_it(tmp_path):
-    machine = Scratch(tmp_path, body(units=[["restart", ["containerd"]], ["start", ["kubelet", "kgen-routes.service"]]]))
+    machine = Scratch(
+        tmp_path, body(units=[["restart", ["containerd"]], ["start", ["kubelet", "kgen-routes.service"]]])
+    )
     calls = tmp_path / "calls"
     stand_in = tmp_path / "systemctl"
     stand_in.write_text(f'echo "$@" >> {calls}; test $1 = restart\n')
