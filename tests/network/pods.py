@@ -28,7 +28,7 @@ def install(suite: str, root: Path) -> None:
     """Make ``root`` a Debian of ``suite`` with CNI plugins and iptables."""
     tree = debian.root("cni", suite, PACKAGES)
     cache.run(["cp", "--archive", tree, root])
-    for name in ("iptables", "ip6tables"):
+    for name in ("iptables", "ip6tables", "iptables-restore"):
         (root / "usr/sbin" / name).symlink_to("xtables-nft-multi")  # what update-alternatives chooses
 
 

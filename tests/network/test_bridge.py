@@ -164,7 +164,7 @@ def test_what_a_lost_cable_and_a_flushed_firewall_took_is_set_again(network, m1,
     machine = network.machines["m1"]
     machine.unplug()
     machine.plug()
-    machine.check(["iptables", "-t", "nat", "-F", "POSTROUTING"], chroot=True)
+    machine.check(["iptables", "-t", "nat", "-F"], chroot=True)
     assert "10.244.7.0/24" not in machine.check(["ip", "route"])
     set_routes(machine, network.tree)
     w1.serve(80)

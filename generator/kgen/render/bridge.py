@@ -88,19 +88,31 @@ def script(cluster: Cluster, machine: Machine) -> str:
     What leaves the pods' network gets the machine's address; on the bridge itself nothing is changed. Forwarding is
     allowed where the image's firewall does not. A Service's address that kube-proxy has not translated is refused: such
     a packet would leave the machine, and who sent it would wait for an answer (CoreDNS: 30 seconds at each first boot).
+
+    One process fills the chains anew, whatever has become of them; each process counts while the kubelet starts.
     """
     subnet = cluster.networking.pod_subnets[0]
     services = next(each for each in cluster.networking.service_subnets if each.version == subnet.version)
-    iptables = f"{_IPTABLES[subnet.version]} -w -t"
-    lines = [
-        f"set_rule() {{ {iptables} $1 -C $2 2>/dev/null || {iptables} $1 -A $2; }}",
-        f'set_rule nat "POSTROUTING -s {subnet} ! -d {subnet} ! -o {BRIDGE} -j MASQUERADE --random-fully"',
-        f'set_rule filter "FORWARD -s {subnet} -d {services} -j REJECT"',
-        f'set_rule filter "FORWARD -s {subnet} -j ACCEPT"',
-        f'set_rule filter "FORWARD -d {subnet} -j ACCEPT"',
-        *(f"ip route replace {network} via {address}" for network, address in routes(cluster, machine)),
-    ]
-    return "".join(f"{line}\n" for line in ("# Made by kgen, run by kgen-routes.service.", *lines))
+    iptables = _IPTABLES[subnet.version]
+    rules = f"""\
+{iptables}-restore -w -n <<'END'
+*nat
+:KGEN-POSTROUTING - [0:0]
+-A KGEN-POSTROUTING -s {subnet} ! -d {subnet} ! -o {BRIDGE} -j MASQUERADE --random-fully
+COMMIT
+*filter
+:KGEN-FORWARD - [0:0]
+-A KGEN-FORWARD -s {subnet} -d {services} -j REJECT
+-A KGEN-FORWARD -s {subnet} -j ACCEPT
+-A KGEN-FORWARD -d {subnet} -j ACCEPT
+COMMIT
+END
+jump() {{ {iptables} -w -t $1 -C $2 -j KGEN-$2 2>/dev/null || {iptables} -w -t $1 -A $2 -j KGEN-$2; }}
+jump nat POSTROUTING
+jump filter FORWARD
+"""
+    ways = (f"ip route replace {network} via {address}\n" for network, address in routes(cluster, machine))
+    return f"# Made by kgen, run by {UNIT.name}.\n{rules}{''.join(ways)}"
 
 
 def update(cluster: Cluster, machine: Machine, gone: Iterable[str]) -> str:
@@ -109,8 +121,8 @@ def update(cluster: Cluster, machine: Machine, gone: Iterable[str]) -> str:
     ``gone`` are the ranges of machines that are not there any more.
     """
     lines = [
-        f"cat > {ROUTES}.new <<'END'",
-        script(cluster, machine) + "END",
+        f"cat > {ROUTES}.new <<'ROUTES'",
+        script(cluster, machine) + "ROUTES",
         f"mv {ROUTES}.new {ROUTES}",
         *(f"ip route del {network} 2>/dev/null" for network in gone),
         f"sh {ROUTES}",

@@ -13,7 +13,7 @@ from .payload import STATE, clock, fetch, verify
 # Of both units. Nothing may order the first one after cloud-final or multi-user: runcmd waits for it.
 UNIT = (
     "[Unit]\nStartLimitIntervalSec=0\nAfter={}\nConditionPathExists={}\n"
-    "[Service]\nType=oneshot\nExecStart=/usr/bin/python3 -u {}\n"
+    "[Service]\nType=oneshot\nExecStart=/usr/bin/python3 -ISu {}\n"
     "Restart=on-failure\nRestartSec=10\nRestartPreventExitStatus=2 4\nStandardOutput=journal+console\n"
     "[Install]\nWantedBy={}.target\n"
 )

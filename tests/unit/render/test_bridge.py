@@ -38,7 +38,7 @@ def test_ipv6_has_its_own_firewall_and_default_route():
     cluster = bridged6()
     script = bridge.script(cluster, cluster.machines[0])
     assert "ip route replace fd00:1:0:7::/64 via fd00::2\n" in script
-    assert script.count("ip6tables") == 2
+    assert script.count("ip6tables") == 3
     assert "iptables" not in script.replace("ip6tables", "")
     plugin = json.loads(bridge.conflist(cluster.machines[0]))["plugins"][0]
     assert plugin["ipam"] == {
