@@ -37,7 +37,7 @@ def system(run: Run) -> None:
 
 
 def kubelet(run: Run) -> None:
-    """Start the kubelet, and with it what shall run beside it; its files are in place. What it depends on restarts before.
+    """Start the kubelet and what shall run beside it; its files are in place. What it depends on restarts before.
 
     What starts is new to systemd, which reads it then; what restarts has changed: all units are read again, which takes
     as long as preflight.
