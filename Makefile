@@ -5,7 +5,7 @@ BIN := .venv/bin
 SET_UP := .venv/.set-up
 ARGS ?=
 
-.PHONY: help demo test boot-test soak dev check lint golden dist bench bench-boot components boot-components
+.PHONY: help demo test boot-test soak dev check lint golden dist bench bench-boot bench-image components boot-components
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -59,6 +59,10 @@ dist: $(SET_UP) ## build sdist and wheel into dist/
 bench-boot: boot-components ## power-on to Ready beside kubeadm, three runs of each in turn (root, idle machine; an hour)
 	@$(BIN)/python -m tests.components boot
 	@$(BIN)/python -m bench.boot $(ARGS)
+
+bench-image: boot-components ## power-on to Ready with and without runner and container images in the image (root, idle machine; 40 minutes)
+	@$(BIN)/python -m tests.components boot
+	@$(BIN)/python -m bench.image $(ARGS)
 
 bench: components ## measure renders and document sizes side by side with kubeadm (ARGS=... for bench)
 	@$(BIN)/python -m bench $(ARGS)

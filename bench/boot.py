@@ -99,7 +99,7 @@ def main() -> int:
         "--runner", default="baked", help="kgen's: baked, or embedded in documents (default %(default)s)"
     )
     options = parser.parse_args()
-    kgen = Contestant("kgen", "kgen: fetch", "kgen: controllers", "kgen: publish", "kgen: fetch")
+    kgen = kgen_itself()
     kubeadm = Contestant(
         "kubeadm", "bench: init begins", "kube-apiserver is healthy", "bench: init done", "bench: join begins"
     )
@@ -114,6 +114,11 @@ def main() -> int:
     return int(any(row.within is False for row in rows))
 
 
+def kgen_itself() -> Contestant:
+    """Return kgen, with what its steps show on the console."""
+    return Contestant("kgen", "kgen: fetch", "kgen: controllers", "kgen: publish", "kgen: fetch")
+
+
 def _run(contestant: Contestant, algorithm: str, runner: str) -> bool:
     """Boot one master and one node and note the seconds of every mark; the node's count from its own power-on.
 
@@ -124,18 +129,7 @@ def _run(contestant: Contestant, algorithm: str, runner: str) -> bool:
         master, node = cluster.machine("m1", 11), cluster.machine("w1", 21, cpus=1, memory=2048)
         if contestant.name == "kubeadm":
             _seed_kubeadm(cluster, master, node, algorithm)
-        master.power_on()
-        marks = {"start": _shown(master, contestant.start)}
-        for mark, text in (("published", contestant.published), ("apiserver ready", contestant.apiserver)):
-            marks[mark] = _shown(master, text)
-        if contestant.name == "kubeadm":
-            text = master.shell("cat /etc/kubernetes/admin.conf").stdout
-            (cluster.outputs / "admin.conf").write_text(text, encoding="utf-8")
-        marks["master Ready"] = master.wait_for("Ready", lambda: _node_ready(cluster, "m1"), LIMIT, PAUSE)
-        marks["CoreDNS rolled out"] = master.wait_for("CoreDNS", lambda: _rolled_out(cluster), LIMIT, PAUSE)
-        node.power_on()
-        marks["node start"] = _shown(node, contestant.node_start)
-        marks["node Ready"] = node.wait_for("Ready", lambda: _node_ready(cluster, "w1"), LIMIT, PAUSE)
+        marks = boot(contestant, cluster, master, node)
         if master.panics or node.panics:
             return False
         contestant.marks.append({name: round(marks[name], 1) for name in MARKS})
@@ -144,6 +138,23 @@ def _run(contestant: Contestant, algorithm: str, runner: str) -> bool:
             costs = {role: _cost(machine) for role, machine in (("master", master), ("node", node))}
             contestant.costs.append({f"{role}: {what}": value for role in costs for what, value in costs[role].items()})
         return True
+
+
+def boot(contestant: Contestant, cluster: Cluster, master: Machine, node: Machine) -> dict[str, float]:
+    """Power both on, the node once the master is through, and return the seconds of every mark."""
+    master.power_on()
+    marks = {"start": _shown(master, contestant.start)}
+    for mark, text in (("published", contestant.published), ("apiserver ready", contestant.apiserver)):
+        marks[mark] = _shown(master, text)
+    if contestant.name == "kubeadm":
+        text = master.shell("cat /etc/kubernetes/admin.conf").stdout
+        (cluster.outputs / "admin.conf").write_text(text, encoding="utf-8")
+    marks["master Ready"] = master.wait_for("Ready", lambda: _node_ready(cluster, "m1"), LIMIT, PAUSE)
+    marks["CoreDNS rolled out"] = master.wait_for("CoreDNS", lambda: _rolled_out(cluster), LIMIT, PAUSE)
+    node.power_on()
+    marks["node start"] = _shown(node, contestant.node_start)
+    marks["node Ready"] = node.wait_for("Ready", lambda: _node_ready(cluster, "w1"), LIMIT, PAUSE)
+    return marks
 
 
 def _cost(machine: Machine) -> dict[str, float]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
+import json
+import shlex
 import subprocess
 import tarfile
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from kgen.cli.main import run as kgen
 from tests.bake.conftest import Tree
-from tests.components import containers, golang
+from tests.components import containers, golang, registry
 from tests.components.machine_image import FORKY
 
 CLUSTER = """\
@@ -61,6 +68,57 @@ def test_a_program_that_fails_leaves_nothing_half_done(cluster, tmp_path, monkey
     assert kgen(["images", "save", str(cluster), str(tmp_path / "saved")]) == 1
     assert "cannot be saved: skopeo: no route to registry" in capsys.readouterr().err
     assert not list((tmp_path / "saved").iterdir())
+
+
+def test_a_registry_gives_what_no_archive_holds(tmp_path, monkeypatch, capsys):
+    given = containers.archives(FORKY.kubernetes, FORKY.etcd, FORKY.coredns, FORKY.pause)
+    chain = issue_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain[0]))
+    program = tmp_path / "bin/skopeo"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(registry.skopeo())} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    directory = tmp_path / "saved"
+    with registry.Registry(tmp_path / "registry", "127.0.0.1", certificate=chain) as served:
+        cluster = tmp_path / "cluster.yaml"
+        cluster.write_text(f"{CLUSTER}imageRepository: {served.name}\n")
+        for archive, path in registry.references(given):
+            served.push(archive, path.removeprefix("coredns/"))  # as kubeadm has it in other repositories
+        assert kgen(["images", "save", str(cluster), str(directory)]) == 0, capsys.readouterr().err
+        assert capsys.readouterr().out.count("saved   127.0.0.1:5000/") == 7
+        cluster.write_text(cluster.read_text().replace("v1.37.2", "v1.37.3"))
+        assert kgen(["images", "save", str(cluster), str(tmp_path / "none")]) == 1
+        assert "kube-apiserver:v1.37.3 cannot be saved: skopeo: " in capsys.readouterr().err
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "images.sha256"], cwd=directory, check=True)
+    for archive in directory.glob("*_pause_*.tar"):
+        (original,) = given.glob("*_pause_*.tar")
+        assert layers(archive) == layers(original)
+    assert not (tmp_path / "none" / "images.sha256").exists()
+
+
+def issue_certificate(directory):
+    """Write a certificate for 127.0.0.1 that is its own authority; return its path and its key's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
+    builder = builder.not_valid_after(now + datetime.timedelta(hours=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    paths = directory / "registry.crt", directory / "registry.key"
+    paths[0].write_bytes(certificate.public_bytes(encoding))
+    paths[1].write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
+    return paths
+
+
+def layers(archive):
+    """Return the checksums of what the layers of an image hold."""
+    with tarfile.open(archive) as opened:
+        (image,) = json.load(opened.extractfile("manifest.json"))
+        return json.load(opened.extractfile(image["Config"]))["rootfs"]["diff_ids"]
 
 
 def test_a_changed_archive_is_not_imported(tmp_path):

@@ -123,7 +123,10 @@ def test_verify_lists_what_is_different_and_exits_with_3(tree, capsys):
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Return what an image is made of, without the databases of containerd and of Debian's package manager."""
+    """Return what an image is made of, without the databases of containerd and of Debian's package manager.
+
+    Files have their time of day before their content.
+    """
     found = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
@@ -132,7 +135,7 @@ def contents(root: Path) -> dict[str, bytes]:
         if path.is_symlink():
             found[name] = str(path.readlink()).encode()
         elif path.is_file():
-            found[name] = path.read_bytes()
+            found[name] = f"{path.stat().st_mtime_ns} ".encode() + path.read_bytes()
     blobs = root / "var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"
     return found | {f"blob {path.name}": b"" for path in blobs.iterdir()}
 

@@ -111,11 +111,11 @@ class Machine:
         directory.mkdir(parents=True, exist_ok=True)
         segment.machines.append(self)
 
-    def new_disk(self) -> None:
-        """Give the machine a disk on which nothing has ever been done."""
+    def new_disk(self, backing: Path | None = None) -> None:
+        """Give the machine a disk on which nothing has ever been done: its generation's, or ``backing``."""
         disk = self.directory / "disk.qcow2"
         disk.unlink(missing_ok=True)
-        backing = self.image / machine_image.DISK
+        backing = backing or self.image / machine_image.DISK
         _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, disk)
 
     def seed(self, user_data: bytes, instance_id: str, hostname: str = "", vendor_data: str = "") -> None:

@@ -36,6 +36,7 @@ controllerManager: {{extraArgs: &lease [
   {{name: leader-elect-renew-deadline, value: 90s}},
   {{name: leader-elect-retry-period, value: 15s}}]}}
 scheduler: {{extraArgs: *lease}}
+timeouts: {{controlPlaneComponentHealthCheck: 30m}}
 nodeRegistration: {{ignorePreflightErrors: [NumCPU]}}
 machines:
   - {{name: zeus-1, role: master, address: {PREFIX}.11}}

@@ -62,6 +62,7 @@ def cluster(root: Draft) -> Cluster:
         encryption_algorithm=root.get("encryptionAlgorithm"),
         certificate_validity=root.get("certificateValidityPeriod"),
         ca_certificate_validity=root.get("caCertificateValidityPeriod"),
+        component_timeout=root.section("timeouts").get("controlPlaneComponentHealthCheck"),
         feature_gates=root.get("featureGates") or {},
         bootstrap_tokens=_tokens(root),
         kubelet=root.get("kubelet") or {},

@@ -20,7 +20,8 @@ API_VERSION = "kgen/v1"
 FEATURE_GATES = ("RootlessControlPlane",)
 """kubeadm's own gates in v1.37 (``kubeadm init --help``)."""
 
-_TIMEOUT = Foreign("waits are the runner's: see docs/reference/cluster-file.md", "is not in kubeadm v1beta4 any more")
+_TIMEOUT = Foreign("use `timeouts.controlPlaneComponentHealthCheck`", "is not in kubeadm v1beta4 any more")
+_OTHER_TIMEOUT = Foreign("the first boot's waits grow with controlPlaneComponentHealthCheck", "is not needed")
 
 
 def _component(help_text: str, key: str, *more: Field) -> Field:
@@ -246,6 +247,26 @@ CLUSTER = Object(
             ),
             "what is kgen's about keys",
         ),
+        Field(
+            "timeouts",
+            Object(
+                (
+                    Field(
+                        "controlPlaneComponentHealthCheck",
+                        DURATION,
+                        "how long a component of the control plane may take to start, else the kubelet starts it again;"
+                        " above 4m the first boot's waits grow with it",
+                        default="4m",
+                    ),
+                ),
+                foreign=dict.fromkeys(
+                    ("kubeletHealthCheck", "kubernetesAPICall", "etcdAPICall", "tlsBootstrap", "discovery"),
+                    _OTHER_TIMEOUT,
+                )
+                | {"upgradeManifests": Foreign("kubeadm upgrade takes it from its own file", "is not kgen's")},
+            ),
+            "for machines slower than most",
+        ),
         Field("image", IMAGE, "what the machines' image holds; `kgen bake` makes it"),
         Field(
             "provider",
@@ -272,7 +293,6 @@ CLUSTER = Object(
         "caCertPath": Foreign("the CA is in /etc/kubernetes/pki/ca.crt", "cannot be changed"),
         "skipPhases": Foreign("use dns.disabled or proxy.disabled", "is not used: there are no phases"),
         "patches": Foreign("use extraArgs, extraVolumes, extraEnvs, kubelet or kubeProxy", "is not supported"),
-        "timeouts": Foreign("waits belong to the runner", "is not supported"),
         "dryRun": Foreign("use `kgen render --check`", "is not used"),
         "useHyperKubeImage": Foreign(_GONE),
         "podSubnet": Foreign("put it below `networking:`"),

@@ -255,6 +255,7 @@ class Cluster:
     encryption_algorithm: Algorithm = "ECDSA-P256"
     certificate_validity: timedelta = timedelta(days=365)
     ca_certificate_validity: timedelta = timedelta(days=3650)
+    component_timeout: timedelta = timedelta(minutes=4)
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     bootstrap_tokens: tuple[BootstrapToken, ...] = (BootstrapToken(),)
     kubelet: Mapping[str, Any] = field(default_factory=dict)

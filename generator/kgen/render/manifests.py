@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ from kgen import names, versions
 from kgen.config.model import Argument, Cluster, Component, LocalEtcd, Machine, Volume
 from kgen.payload import Stage
 from kgen.render import engine, environment, flags, images, volumes
+
+_PERIOD = timedelta(seconds=10)
+"""How often the kubelet asks whether a component has started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """The paths a component's probes ask; an empty one: no such probe. Times and thresholds are in the template."""
+    """The paths a component's probes ask; an empty one: no such probe. Most times are in the template."""
 
     liveness: str
     startup: str
@@ -173,6 +177,7 @@ def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
         liveness=pod.probes.liveness,
         readiness=pod.probes.readiness,
         startup=pod.probes.startup,
+        startup_failures=-(-cluster.component_timeout // _PERIOD),
         named_port=listener.port if has_named_port else None,
         requests=pod.requests,
         mounts=mounts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from kgen import names, versions
@@ -17,7 +18,7 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
     """
     common = {
         "kubernetesVersion": str(cluster.kubernetes_version),
-        "waitFactor": 1,
+        "waitFactor": max(1, cluster.component_timeout / timedelta(minutes=4)),
         "addresses": [str(address) for address in machine.addresses],
         "validity": {name: list(ends) for name, ends in validity.items()},
         "modules": list(files.MODULES),

@@ -28,3 +28,11 @@ machine-id:
     - name: find {{ where }} {{ what }} -delete 2>/dev/null; true
     - onlyif: find {{ where }} {{ what }} 2>/dev/null | grep -q .
 {%- endfor %}
+
+# The linker's cache, users and journal catalogues are as the packages made them: the first boot need not make them again,
+# as systemd does where /usr is newer than this record.
+up-to-date:
+  cmd.run:
+    - name: /usr/lib/systemd/systemd-update-done
+    - onlyif: test -x /usr/lib/systemd/systemd-update-done
+    - unless: test -e /etc/.updated -a -e /var/.updated && ! test /usr -nt /etc/.updated

@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     arguments.arguments,
     lifetimes.leaves_end_before_their_ca,
     lifetimes.validity_is_sensible,
+    lifetimes.components_have_time_to_start,
     lifetimes.nodes_can_join,
     proxies.cluster_is_not_proxied,
     registration.taints,

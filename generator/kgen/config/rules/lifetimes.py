@@ -1,4 +1,4 @@
-"""Rules about the lifetime of certificates and tokens."""
+"""Rules about times: the life of certificates and tokens, how long a component may take to start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
 
 _SHORTEST = timedelta(hours=1)  # certificates are back-dated by as much
+_SHORTEST_START = timedelta(minutes=1)
 _LONG = {"certificateValidityPeriod": timedelta(days=365), "caCertificateValidityPeriod": timedelta(days=3650)}
 _LONGEST = timedelta(days=365 * 200)  # X.509 and Go's clocks end; nobody means it
 
@@ -42,6 +43,16 @@ def validity_is_sensible(facts: Facts, report: Report) -> None:
             report.error(place, "K320", f"{_hours(value)} is too long", f"give at most {_hours(_LONGEST)}")
         elif value > long:
             report.warn(place, "K902", f"{_hours(value)} is longer than {_hours(long)}", "kubeadm warns about it too")
+
+
+def components_have_time_to_start(facts: Facts, report: Report) -> None:
+    """The kubelet asks every ten seconds; a component that is given less is never up."""
+    timeouts = facts.root.section("timeouts")
+    value = timeouts.get("controlPlaneComponentHealthCheck")
+    if value is not None and value < _SHORTEST_START:
+        hint = "give at least 1m; kubeadm's default is 4m"
+        place = timeouts.at("controlPlaneComponentHealthCheck")
+        report.error(place, "K320", f"{int(value.total_seconds())}s is too short", hint)
 
 
 def nodes_can_join(facts: Facts, report: Report) -> None:
