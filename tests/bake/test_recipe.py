@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,23 @@ def test_over_an_older_bake_it_ends_in_the_same_tree(tmp_path, new):
     clean.remove()
     assert upgraded.keys() ^ made.keys() == set()
     assert [name for name, content in made.items() if upgraded[name] != content] == []
+
+
+def test_wheels_are_enough_where_there_is_no_network(tmp_path, new, monkeypatch):
+    bake = new.recipe()
+    readme = (bake / "README.md").read_text()
+    lines = re.findall(r"^ +python3 (-m pip .+)$", readme, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        rest = line.replace("WHEELS", str(tmp_path / "wheels")).replace("3.13", "3.14")
+        subprocess.run(f"{sys.executable} {rest} --quiet", shell=True, cwd=bake, check=True)
+    archives = containers.archives(FORKY.kubernetes, FORKY.etcd, FORKY.coredns, FORKY.pause)
+    words = ["--wheels", tmp_path / "wheels", "--archives", archives, "--files", golang.kubernetes(FORKY.kubernetes)]
+    command = ["unshare", "--net", bake / "apply", *words, new.root]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert differences(new) == []
 
 
 def test_a_program_with_another_checksum_is_not_put_there(tmp_path, new):
