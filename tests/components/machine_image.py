@@ -48,6 +48,7 @@ _PACKAGES = (
     "conntrack",
     "curl",
     "dbus",
+    "e2fsprogs",
     "ethtool",
     "iproute2",
     "iptables",

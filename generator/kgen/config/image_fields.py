@@ -13,6 +13,7 @@ PACKAGES = (
     "cni-plugins",
     "conntrack",
     "containerd",
+    "e2fsprogs",
     "ethtool",
     "iproute",
     "iptables",
