@@ -57,6 +57,40 @@ def test_bake_and_render_leave_each_others_files(tmp_path):
     assert {"bake", "render"} == json.loads((tmp_path / "c/kgen.lock.json").read_text())["sections"].keys()
 
 
+STATUS = """\
+Package: systemd-timesyncd
+Status: install ok installed
+Maintainer: nobody
+Version: 257.9-1
+
+Package: runc
+Status: install ok installed
+Version: 1.3.6+ds1-1
+
+Package: containernetworking-plugins
+Status: deinstall ok config-files
+Version: 1.9.1-1
+"""
+
+
+def test_pinned_packages_are_looked_up_under_their_debian_names(tmp_path):
+    path = cluster(tmp_path)
+    pins = 'packages: {runc: "1.3.*", ntp: "258.*", cni-plugins: "1.9.*"}'
+    path.write_text(path.read_text().replace("{runner: baked}", f"{{runner: baked, {pins}}}"))
+    tree = tmp_path / "tree"
+    (tree / "var/lib/dpkg").mkdir(parents=True)
+    (tree / "var/lib/dpkg/status").write_text(STATUS)
+    (tree / "etc").mkdir()
+    (tree / "etc/os-release").touch()
+    found = {it.path: it.message for it in api.verify_image(path, tree) if it.path.startswith("package ")}
+    assert found == {
+        "package systemd-timesyncd": "is version 257.9-1, not 258.*",
+        "package containernetworking-plugins": "is not installed",
+        "package kubelet": "is not installed",
+        "package kubectl": "is not installed",
+    }
+
+
 def test_a_render_warns_of_what_the_last_bake_lacks(tmp_path):
     api.bake(cluster(tmp_path, version="v1.36.3"), tmp_path)
     path = cluster(tmp_path)

@@ -7,11 +7,13 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import jinja2
 
 from kgen import names
 from kgen.bake.recipe import CONTAINERD_FORMATS, Recipe
@@ -123,8 +125,9 @@ def _packages(root: Path, recipe: Recipe) -> Iterator[Difference]:
     if not pins or not status.exists():
         return
     record = status.read_text(encoding="utf-8", errors="replace")
+    debian = _debian_names(recipe)
     for name, wanted in pins.items():
-        package = _DEBIAN_NAMES.get(name, name)
+        package = debian.get(name, name)
         found = re.search(
             rf"^Package: {re.escape(package)}\nStatus: \S+ ok installed$(?:\n.+)*?\nVersion: (.+)", record, re.MULTILINE
         )
@@ -134,12 +137,12 @@ def _packages(root: Path, recipe: Recipe) -> Iterator[Difference]:
             yield Difference(f"package {package}", f"is version {found[1]}, not {wanted}")
 
 
-_DEBIAN_NAMES = {
-    "cni-plugins": "containernetworking-plugins",
-    "iproute": "iproute2",
-    "ntp": "systemd-timesyncd",
-    "python": "python3",
-}
+def _debian_names(recipe: Recipe) -> Mapping[str, str]:
+    """Return Debian's name of each package, from the map that Salt reads."""
+    template = jinja2.Environment(autoescape=False).from_string(recipe.means["salt/kgen/map.jinja"])  # noqa: S701 no HTML
+    module: Any = template.make_module({"pillar": {"kgen": {}}, "grains": {"os_family": "Debian"}})
+    found: Mapping[str, str] = module.family["packages"]
+    return found
 
 
 def _image_json(root: Path, recipe: Recipe) -> Iterator[Difference]:
