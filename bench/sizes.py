@@ -22,8 +22,9 @@ def document(path: Path) -> tuple[int, dict[str, int]]:
     contents = {entry["path"]: entry["content"] for entry in config["write_files"]}
     payload = contents.pop(PAYLOAD)
     body = json.loads(payload)["body"]
-    manifests = [entry for entry in body["files"] if entry[0].startswith("/etc/kubernetes/manifests/")]
-    others = [entry for entry in body["files"] if entry not in manifests]
+    files = body.get("files", [])  # none where the image holds the texts: parameters have what is different
+    manifests = [entry for entry in files if entry[0].startswith("/etc/kubernetes/manifests/")]
+    others = [entry for entry in files if entry not in manifests]
     rest = {key: value for key, value in body.items() if key not in ("blobs", "files", "objects")}
     parts = {
         "keys and certificates": _canonical(body["blobs"]),

@@ -25,16 +25,21 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
         "sysctls": files.sysctls(cluster),
         "ignorePreflightErrors": [name.lower() for name in machine.registration.ignore_preflight_errors],
         "resolvConf": "resolvConf" not in cluster.kubelet,
-        "units": _units(cluster, machine),
+        "systemctl": _systemctl(cluster, machine),
     }
     common |= preflight.parameters(cluster, machine)
     return common | (_master(cluster, machine) if machine.role == "master" else _node(cluster, machine))
 
 
-def _units(cluster: Cluster, machine: Machine) -> list[tuple[str, list[str]]]:
-    """Return what starts with the kubelet, after what restarts before it: a running containerd has no proxies yet."""
-    restarted = [("restart", ["containerd"])] if environment.proxies(cluster) else []
-    return [*restarted, ("start", ["kubelet", *bridge.units(cluster), *node_labels.units(cluster, machine)])]
+def _systemctl(cluster: Cluster, machine: Machine) -> list[str]:
+    """Return what is said to systemctl, a process each: what starts with the kubelet, and what restarts before it.
+
+    A running containerd has no proxies yet: systemd reads all of its units again, which takes as long as preflight.
+    What starts is new to systemd, and is read then.
+    """
+    restart = ["enable containerd", "restart containerd"] if environment.proxies(cluster) else []
+    units = ["kubelet", *bridge.units(cluster), *node_labels.units(cluster, machine)]
+    return [*restart, f"enable --now --no-reload {' '.join(units)}"]
 
 
 def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:

@@ -25,7 +25,7 @@ STATUS = "/run/kgen/status.json"
 class Run:
     """What the steps share.
 
-    ``root`` stands before every path, ``kubelet`` is the command that replaces systemd's; ``body`` is the
+    ``root`` stands before every path, ``kubelet`` is the command in systemctl's place; ``body`` is the
     payload as fetched, then its verified body; ``sha256`` names it; ``finished`` are the steps that need not run
     again, with the seconds they took; ``asked`` are the addresses of masters that were told by the guard.
     """

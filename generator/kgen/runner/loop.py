@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 from .base import STATUS, Run, Stop, read, tell, write
-from .machine import DONE, later
+from .machine import DONE, later, mend
 from .payload import STATE, clock, fetch, verify
 
 # Of both units. Nothing may order the first one after cloud-final or multi-user: runcmd waits for it.
@@ -36,7 +36,7 @@ def status(root: str) -> int:
     story = load(root + STATUS, {})
     if story.get("phase") in (None, "done"):
         done = os.path.exists(root + DONE)
-        print("done" if done else "not started yet: cloud-init starts it, see cloud-init status --long")
+        print("done" if done else "not started yet: see cloud-init status --long")
         return 0 if done else 3
     phase, step, seconds, error, hint, code = story.values()
     print(f"{phase} in step {step}, {seconds} s since the start")
@@ -66,7 +66,7 @@ VERBS = {"--launch": launch, "--status": status}
 
 def go(run: Run, steps: Any) -> None:
     """Run what is not done yet; the state is on disk before the next step begins."""
-    for step in (fetch, verify, clock, *steps):
+    for step in (fetch, verify, clock, mend, *steps):
         run.step = step.__name__.replace("_", "-")
         if run.step in run.finished:
             continue
@@ -83,7 +83,7 @@ def go(run: Run, steps: Any) -> None:
 
 def main(words: Any, steps: Any) -> Any:
     """Do what the command line says and return the exit code."""
-    options = {"--root": "", "--kubelet-command": ""}
+    options = {"--root": "", "--kubelet-command": "systemctl"}
     while words and words[0] in options:
         name, value, *words = words
         options[name] = value

@@ -21,6 +21,17 @@ COPIES = (
 )
 
 
+def mend(run: Run) -> None:
+    """Remove the kubelet's own certificates when a power cut has left one empty: it would never start again.
+
+    The kubelet does not flush what it writes there, and makes all of it anew.
+    """
+    paths = glob.glob(run.root + "/var/lib/kubelet/pki/*")
+    if 0 in map(os.path.getsize, paths):
+        for path in paths:
+            os.remove(path)
+
+
 def system(run: Run) -> None:
     """Load kernel modules and set kernel parameters, as their files do at the next boot."""
     missing = [name for name in run.body["modules"] if not os.path.exists(f"{run.root}/sys/module/{name}")]
@@ -37,30 +48,24 @@ def system(run: Run) -> None:
 
 
 def kubelet(run: Run) -> None:
-    """Start the kubelet and what shall run beside it; its files are in place. What it depends on restarts before.
-
-    What starts is new to systemd, which reads it then; what restarts has changed: all units are read again, which takes
-    as long as preflight.
-    """
-    for verb, units in run.body["units"]:
-        names = " ".join(units)
-        command = f"systemctl enable --now --no-reload {names}"
-        if verb == "restart":
-            command = f"systemctl enable {names}; systemctl restart {names}"
-        if run.kubelet:
-            command = f"{run.kubelet} {verb} {names}"
-        if os.system(command):
-            raise Stop(1, f"cannot {verb} {names}", "see systemctl status " + names)
+    """Start the kubelet and what shall run beside it; its files are in place. What it depends on restarts before."""
+    for words in run.body["systemctl"]:
+        if os.system(f"{run.kubelet} {words}"):
+            raise Stop(1, f"systemctl {words} failed", "see journalctl -u kubelet")
 
 
 def certificate(run: Run) -> None:
-    """Wait until the kubelet's certificate request has been approved and signed."""
+    """Wait until the kubelet's certificate request has been approved and signed, and flush what the kubelet wrote.
+
+    What it bootstraps with goes after this.
+    """
 
     def probe() -> None:
         if not os.path.lexists(run.root + CURRENT):
             raise Pending("kubectl get csr")
 
     wait(run, "the kubelet's certificate", probe, 300)
+    os.sync()
 
 
 def cleanup(run: Run) -> None:

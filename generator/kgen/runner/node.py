@@ -42,8 +42,7 @@ def endpoint(run: Run) -> None:
 
 def own(run: Run) -> Any:
     """Return the connection with the kubelet's own certificate."""
-    if not run.link:
-        run.link = connect(run.body["server"], pem(run, "ca.crt"), run.root + CURRENT)
+    run.link = run.link or connect(run.body["server"], pem(run, "ca.crt"), run.root + CURRENT)
     return run.link
 
 

@@ -63,7 +63,9 @@ def test_another_plugin_gets_nothing_of_it():
 def test_every_machine_gets_the_files_and_the_unit():
     cluster = bridged()
     for machine in cluster.machines:
-        assert parameters.parameters(cluster, machine, {})["units"] == [("start", ["kubelet", "kgen-routes.service"])]
+        assert parameters.parameters(cluster, machine, {})["systemctl"] == [
+            "enable --now --no-reload kubelet kgen-routes.service"
+        ]
         paths = [file.path for file in _files(cluster, machine)]
         assert {bridge.CONFLIST, bridge.ROUTES, bridge.UNIT} <= set(paths)
 

@@ -27,6 +27,7 @@ PYTHONS = [
     pytest.param(OLDEST, id="oldest", marks=pytest.mark.real),
     pytest.param(NEWEST, id="newest", marks=pytest.mark.real),
 ]
+START = "enable --now --no-reload kubelet"
 UP_TO_FILES = ["preflight", "system", "files"]
 UP_TO_KUBELET = [*UP_TO_FILES, "etcd-guard", "write-etcd"]
 
@@ -72,9 +73,9 @@ def test_a_master_gets_to_the_kubelet(tmp_path, suite):
     assert machine.tree() == written("master")
     status = machine.status()
     assert (status["phase"], status["step"], status["exit_code"]) == ("failed", "kubelet", 1)
-    assert status["error"] == "cannot start kubelet"
-    assert status["hint"] == "see systemctl status kubelet"
-    assert failure(output) == "kubelet failed: cannot start kubelet"
+    assert status["error"] == f"systemctl {START} failed"
+    assert status["hint"] == "see journalctl -u kubelet"
+    assert failure(output) == f"kubelet failed: systemctl {START} failed"
     assert (tmp_path / "proc/sys/net/ipv4/ip_forward").read_text() == "1"
 
 
@@ -89,26 +90,53 @@ def test_a_node_waits_for_its_endpoint(tmp_path, suite):
     assert "gave up after 0.9 s waiting for https://127.0.0.1:1: [Errno 111] Connection refused" in output
 
 
-def test_what_the_kubelet_depends_on_restarts_before_it_and_the_rest_starts_with_it(tmp_path):
-    machine = Scratch(
-        tmp_path, body(units=[["restart", ["containerd"]], ["start", ["kubelet", "kgen-routes.service"]]])
-    )
+def test_systemctl_is_told_one_thing_after_the_other_until_something_fails(tmp_path):
+    machine = Scratch(tmp_path, body(systemctl=["enable containerd", "restart containerd", "enable --now kubelet"]))
     calls = tmp_path / "calls"
     stand_in = tmp_path / "systemctl"
-    stand_in.write_text(f'echo "$@" >> {calls}; test $1 = restart\n')
+    stand_in.write_text(f'echo "$@" >> {calls}; test $# = 2\n')
     assert machine.run(kubelet=f"sh {stand_in}")[0] == 1
-    assert calls.read_text().splitlines() == ["restart containerd", "start kubelet kgen-routes.service"]
-    stand_in.write_text("exit 1")
+    assert calls.read_text().splitlines() == ["enable containerd", "restart containerd", "enable --now kubelet"]
+    stand_in.write_text("test $1 = enable")
     assert machine.run(kubelet=f"sh {stand_in}")[0] == 1
-    assert machine.status()["error"] == "cannot restart containerd"
-    assert machine.status()["hint"] == "see systemctl status containerd"
+    assert machine.status()["error"] == "systemctl restart containerd failed"
+
+
+OWN = ("kubelet.crt", "kubelet.key", "kubelet-client-1.pem")
+
+
+@pytest.mark.parametrize(
+    ("contents", "stays"),
+    [
+        (("x", "x", "x"), True),
+        ((None, None, "x"), True),
+        ((None, None, None), True),
+        (("x", "", "x"), False),
+        (("x", "x", ""), False),
+    ],
+)
+def test_the_kubelets_certificates_go_when_a_power_cut_left_one_empty(tmp_path, contents, stays):
+    machine = Scratch(tmp_path, body())
+    folder = tmp_path / "var/lib/kubelet/pki"
+    folder.mkdir(parents=True)
+    for name, content in zip(OWN, contents, strict=True):
+        if content is not None:
+            (folder / name).write_text(content)
+    if contents[2] is not None:
+        (folder / "kubelet-client-current.pem").symlink_to("kubelet-client-1.pem")
+    before = sorted(folder.iterdir())
+    machine.run()
+    assert sorted(folder.iterdir()) == (before if stays else [])
 
 
 def test_containerd_is_restarted_where_it_gets_proxies():
     proxy = HttpProxy(http_proxy="http://proxy.example:3128")
     made = scratch.payloads(replace(clusters.one_master(), http_proxy=proxy))["m1"]
-    assert made.parameters["units"] == [("restart", ["containerd"]), ("start", ["kubelet"])]
-    assert scratch.default_payloads()["master"].parameters["units"] == [("start", ["kubelet"])]
+    assert made.parameters["systemctl"] == [
+        *("enable containerd", "restart containerd"),
+        "enable --now --no-reload kubelet",
+    ]
+    assert scratch.default_payloads()["master"].parameters["systemctl"] == ["enable --now --no-reload kubelet"]
 
 
 def test_directories_have_their_modes(machine):
@@ -154,7 +182,7 @@ def test_killed_around_the_state_it_goes_on_from_there(machine, event, count):
     code, output = machine.run()
     assert code == 1
     ran = [line.split()[1] for line in output.splitlines() if line.endswith(" s")]
-    assert ran == ["fetch", "verify", "clock", *steps[finished:]]
+    assert ran == ["fetch", "verify", "clock", "mend", *steps[finished:]]
     assert machine.tree() == written("master")
 
 
@@ -176,7 +204,7 @@ def test_only_one_line_a_step(machine):
     _, output = machine.run()
     steps = [line for line in output.partition("***")[0].splitlines() if not line.startswith("warning ")]
     assert [line.split()[:2] for line in steps] == [
-        ["kgen:", name] for name in ("fetch", "verify", "clock", *UP_TO_KUBELET)
+        ["kgen:", name] for name in ("fetch", "verify", "clock", "mend", *UP_TO_KUBELET)
     ]
 
 
@@ -395,7 +423,7 @@ def test_another_payload_is_not_applied_but_named(machine, is_damaged):
 def test_status_tells_the_story(machine):
     assert verb(machine, "--status") == (
         3,
-        "not started yet: cloud-init starts it, see cloud-init status --long\n",
+        "not started yet: see cloud-init status --long\n",
     )
     machine.run()
     code, output = verb(machine, "--status")
@@ -404,7 +432,7 @@ def test_status_tells_the_story(machine):
     assert [line.split()[0] for line in steps] == UP_TO_KUBELET
     assert all(re.fullmatch(r"\S+ \d+\.\d s", line) for line in steps)
     assert re.fullmatch(r"failed in step kubelet, \d+ s since the start", phase)
-    assert (error, hint) == ("cannot start kubelet", "see systemctl status kubelet")
+    assert (error, hint) == (f"systemctl {START} failed", "see journalctl -u kubelet")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["status"], ["--status", "--all"], ["--launch", "now"]])

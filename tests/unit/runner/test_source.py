@@ -153,7 +153,7 @@ def test_steps_and_checks_keep_their_names(program):
     assert steps[0] == "preflight"
     assert steps[-1] == "done"
     names = {node.name for node in essential(runner_source.assemble(*program)) if isinstance(node, ast.FunctionDef)}
-    assert {*steps, "fetch", "verify", "clock"} <= names
+    assert {*steps, "fetch", "verify", "clock", "mend"} <= names
 
 
 @pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
