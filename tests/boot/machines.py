@@ -28,7 +28,8 @@ GATEWAY = f"{PREFIX}.1"
 _PANIC_CHARACTERS = 10_000  # what the console shows of a panic, at most
 _SILENCE = 300  # seconds after which a kernel that has said nothing since power-on hangs (it speaks after 40 at most)
 _KERNEL_ARGUMENTS = (
-    "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0"
+    # After a panic QEMU ends (-no-reboot), which the watcher waits for; later on the kubelet sets as much.
+    "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 panic=5"
     # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
     " damon_stat.enabled=0 mitigations=off"
 )
