@@ -10,7 +10,6 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from tests.boot.clusters import Cluster
 from tests.boot.machines import GATEWAY, Segment
-from tests.components import containers, machine_image, registry
+from tests.components import cache, containers, machine_image, registry
 
 from . import boot
 from .report import Row, table
@@ -61,12 +60,12 @@ def main() -> int:
         for each in (whole, *others)
     }
     rows = [
-        Row(f"{each.name}, seconds since power-on", mark, medians[each.name][mark], "s", None, "")
+        Row(f"{each.name}, seconds since power-on", mark, medians[each.name][mark], "s")
         for each in (whole, *others)
         for mark in MARKS
     ]
     rows += [
-        Row(f"saved: {each.name}", mark, medians[each.name][mark] - medians[whole.name][mark], "s", None, "")
+        Row(f"saved: {each.name}", mark, medians[each.name][mark] - medians[whole.name][mark], "s")
         for each in others
         for mark in MARKS
     ]
@@ -108,9 +107,9 @@ def _without_images(directory: Path) -> Path:
     """Return a copy of the machines' disk without container images, whose containerd asks the segment's registry."""
     disk, root = directory / machine_image.DISK, directory / "root"
     original = machine_image.machine_image(machine_image.FORKY) / machine_image.DISK
-    _do("cp", "--sparse=always", "--reflink=auto", original, disk)
+    cache.run(["cp", "--sparse=always", "--reflink=auto", original, disk])
     root.mkdir()
-    _do("mount", "-o", "loop", disk, root)
+    cache.run(["mount", "-o", "loop", disk, root])
     try:
         for path in (root / "var/lib/containerd").iterdir():
             shutil.rmtree(path)
@@ -118,12 +117,8 @@ def _without_images(directory: Path) -> Path:
         hosts.parent.mkdir(parents=True)
         hosts.write_text(f'[host."http://{GATEWAY}:{registry.PORT}"]\n', encoding="utf-8")
     finally:
-        _do("umount", root)
+        cache.run(["umount", root])
     return disk
-
-
-def _do(*words: str | Path) -> None:
-    subprocess.run(list(map(str, words)), check=True)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def kubeadm_config(
             **registration,
             "name": machine["name"],
         },
-        **{key: cluster[key] for key in ("timeouts",) if key in cluster},
+        "timeouts": cluster.get("timeouts", {}),
     }
     configuration = {
         **api,

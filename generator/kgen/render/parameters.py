@@ -35,10 +35,10 @@ def _systemctl(cluster: Cluster, machine: Machine) -> list[str]:
     """Return what is said to systemctl, a process each: what starts with the kubelet, and what restarts before it.
 
     A running containerd has no proxies yet: systemd reads all of its units again, which takes as long as preflight.
-    What starts is new to systemd, and is read then.
+    What starts is new to systemd, and is read then. The last word names whose journal tells why it failed.
     """
     restart = ["enable containerd", "restart containerd"] if environment.proxies(cluster) else []
-    units = ["kubelet", *bridge.units(cluster), *node_labels.units(cluster, machine)]
+    units = [*bridge.units(cluster), *node_labels.units(cluster, machine), "kubelet"]
     return [*restart, f"enable --now --no-reload {' '.join(units)}"]
 
 

@@ -51,7 +51,7 @@ def kubelet(run: Run) -> None:
     """Start the kubelet and what shall run beside it; its files are in place. What it depends on restarts before."""
     for words in run.body["systemctl"]:
         if os.system(f"{run.kubelet} {words}"):
-            raise Stop(1, f"systemctl {words} failed", "see journalctl -u kubelet")
+            raise Stop(1, "cannot " + words, "see journalctl -u " + words.split()[-1])
 
 
 def certificate(run: Run) -> None:

@@ -64,7 +64,7 @@ def test_every_machine_gets_the_files_and_the_unit():
     cluster = bridged()
     for machine in cluster.machines:
         assert parameters.parameters(cluster, machine, {})["systemctl"] == [
-            "enable --now --no-reload kubelet kgen-routes.service"
+            "enable --now --no-reload kgen-routes.service kubelet"
         ]
         paths = [file.path for file in _files(cluster, machine)]
         assert {bridge.CONFLIST, bridge.ROUTES, bridge.UNIT} <= set(paths)
