@@ -31,7 +31,7 @@ test: components ## all tests, against real kubeadm, etcd, control plane and clo
 
 boot-components: $(SET_UP)
 	@scripts/system-packages qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage \
-	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ip=iproute2 unshare=util-linux
+	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ssh-keygen=openssh-client ip=iproute2 unshare=util-linux
 
 boot-test: boot-components ## images made by the recipe, and whole machines under QEMU, from power-on to Ready and through failures (root; 40 minutes)
 	@$(BIN)/python -m tests.components boot

@@ -1,8 +1,9 @@
 """Power-on to Ready, kgen and stock kubeadm in turn on the same image: `make bench-boot`.
 
 Each run is one master and one node, first masters, then the node once the master is through; all marks are seen from
-outside the machines (on the console, or with a request every two seconds once everything is published), seconds since
-QEMU's start. Needs root and an otherwise idle machine: everything is emulated.
+outside the machines (on the console, or by a watch that stays open once everything is published: questions again and
+again would cost the machine that is asked), seconds since QEMU's start. Needs root and an otherwise idle machine:
+everything is emulated.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import argparse
 import json
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,9 +60,10 @@ scheduler: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
 """
 TOKEN = "abcdef.0123456789abcdef"  # test-only: lives as long as one emulated machine
 CONSOLE = ">/dev/console 2>&1"
+NODES = "/api/v1/nodes?watch=true&fieldSelector=metadata.name%3D"
+COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments?watch=true&fieldSelector=metadata.name%3Dcoredns"
 LIMIT = 1800
 DEFAULT_ALGORITHM = "ECDSA-P256"
-PAUSE = 2.0  # seconds between two looks: each one costs the machine that is looked at something, too
 MARKS = (
     "start",
     "apiserver ready",
@@ -149,12 +154,39 @@ def boot(contestant: Contestant, cluster: Cluster, master: Machine, node: Machin
     if contestant.name == "kubeadm":
         text = master.shell("cat /etc/kubernetes/admin.conf").stdout
         (cluster.outputs / "admin.conf").write_text(text, encoding="utf-8")
-    marks["master Ready"] = master.wait_for("Ready", lambda: _node_ready(cluster, "m1"), LIMIT, PAUSE)
-    marks["CoreDNS rolled out"] = master.wait_for("CoreDNS", lambda: _rolled_out(cluster), LIMIT, PAUSE)
+    marks["master Ready"] = Watch(cluster, f"{NODES}m1", _is_ready).seconds(master)
+    marks["CoreDNS rolled out"] = Watch(cluster, COREDNS, _is_rolled_out).seconds(master)
+    watch = Watch(cluster, f"{NODES}w1", _is_ready)
     node.power_on()
     marks["node start"] = _shown(node, contestant.node_start)
-    marks["node Ready"] = node.wait_for("Ready", lambda: _node_ready(cluster, "w1"), LIMIT, PAUSE)
+    marks["node Ready"] = watch.seconds(node)
     return marks
+
+
+class Watch:
+    """One object of the cluster, followed through one kubectl until it is as it shall be."""
+
+    def __init__(self, cluster: Cluster, path: str, is_there: Callable[[Any], bool]) -> None:
+        """Begin to follow what the list at ``path`` selects; ``is_there`` looks at the object."""
+        self._command = cluster.kubectl_command("get", "--raw", path)
+        self._is_there = is_there
+        self._when = 0.0
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        while not self._when:
+            with subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+                for line in process.stdout or ():
+                    if self._is_there(json.loads(line)["object"]):
+                        self._when = time.monotonic()
+                        process.kill()
+                        return
+            time.sleep(0.5)  # the API server is not there yet, or has ended the watch
+
+    def seconds(self, machine: Machine) -> float:
+        """Wait until the object is as it shall be and return the seconds since ``machine`` was powered on."""
+        machine.wait_for("what is watched", lambda: self._when, LIMIT)
+        return self._when - machine.powered_on
 
 
 def _cost(machine: Machine) -> dict[str, float]:
@@ -170,32 +202,13 @@ def _shown(machine: Machine, text: str) -> float:
     return machine.wait_for(f"{text!r} on the console", lambda: text in machine.console(), LIMIT)
 
 
-def _quietly(probe: Callable[[], bool]) -> bool:
-    try:
-        return probe()
-    except (AssertionError, KeyError):
-        return False
+def _is_ready(node: Any) -> bool:
+    conditions = node["status"].get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def _raw(cluster: Cluster, path: str) -> Any:
-    """Ask for one object, without the discovery that kubectl begins with otherwise."""
-    return json.loads(cluster.kubectl("get", "--raw", path))
-
-
-def _node_ready(cluster: Cluster, name: str) -> bool:
-    def probe() -> bool:
-        conditions = _raw(cluster, f"/api/v1/nodes/{name}")["status"]["conditions"]
-        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-    return _quietly(probe)
-
-
-def _rolled_out(cluster: Cluster) -> bool:
-    def probe() -> bool:
-        status = _raw(cluster, "/apis/apps/v1/namespaces/kube-system/deployments/coredns")["status"]
-        return bool(status["readyReplicas"] == 2)
-
-    return _quietly(probe)
+def _is_rolled_out(deployment: Any) -> bool:
+    return bool(deployment["status"].get("readyReplicas") == 2)
 
 
 def _seed_kubeadm(cluster: Cluster, master: Machine, node: Machine, algorithm: str) -> None:

@@ -76,12 +76,15 @@ class Cluster:
 
     def kubectl(self, *words: str | Path, timeout: float = 120) -> str:
         """Run the real kubectl as admin from outside the machines and return what it printed."""
-        program = golang.kubernetes(self.generation.kubernetes) / "kubectl"
-        done = self.segment.run(
-            program, "--kubeconfig", self.outputs / "admin.conf", *words, timeout=timeout, cwd=self.directory
-        )
+        command = self.kubectl_command(*words)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=self.directory)
         assert done.returncode == 0, f"kubectl {' '.join(map(str, words))}: {done.stderr}{done.stdout}"
         return done.stdout
+
+    def kubectl_command(self, *words: str | Path) -> list[str]:
+        """Return the command line of the real kubectl as admin, on the segment, outside the machines."""
+        program = golang.kubernetes(self.generation.kubernetes) / "kubectl"
+        return self.segment.command(program, "--kubeconfig", self.outputs / "admin.conf", *words)
 
     def etcdctl(self, master: str, addresses: Iterable[str], *words: str) -> Any:
         """Run the real etcdctl with the credential of ``master`` and return what the first member that answers says."""

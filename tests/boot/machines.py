@@ -32,6 +32,9 @@ _KERNEL_ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 panic=5"
     # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
     " damon_stat.enabled=0 mitigations=off"
+    # Go sleeps for microseconds: 1,400 timer interrupts a second, each of which is emulated at great cost. Timers that
+    # end with the kernel's tick make a boot a third faster, kubeadm's as well as kgen's.
+    " highres=off"
 )
 
 
@@ -117,7 +120,8 @@ class Machine:
         disk = self.directory / "disk.qcow2"
         disk.unlink(missing_ok=True)
         backing = backing or self.image / machine_image.DISK
-        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, disk)
+        form = json.loads(_run("qemu-img", "info", "--output=json", backing))["format"]
+        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", backing, disk)
 
     def seed(self, user_data: bytes, instance_id: str, hostname: str = "", vendor_data: str = "") -> None:
         """Write the NoCloud seed: what a provider would hand to cloud-init. ``hostname``: as the provider names it."""
@@ -156,7 +160,7 @@ class Machine:
             *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
             *("-qmp", f"unix:{self.monitor_socket},server=on,wait=off"),
-            *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+            *("-device", "virtio-serial,max_ports=2", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
             *("-kernel", str(self.image / machine_image.KERNEL), "-initrd", str(self.image / machine_image.INITRD)),
             *("-append", _KERNEL_ARGUMENTS),
             *("-drive", f"file={self.directory / 'disk.qcow2'},if=virtio,format=qcow2,cache=unsafe"),
@@ -323,7 +327,8 @@ class Machine:
                 time.sleep(1)
 
 
-def _run(*words: str | Path) -> None:
+def _run(*words: str | Path) -> str:
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, words))}: {done.stderr}")
+    return done.stdout

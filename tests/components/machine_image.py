@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +81,12 @@ WantedBy=multi-user.target
 _FILES = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
     "etc/hostname": "localhost\n",
-    # No SSH server and no locales are there, and cloud-init would complain of what it cannot make.
-    "etc/cloud/cloud.cfg.d/90-image.cfg": "ssh_genkeytypes: []\nlocale: false\n",
     "usr/lib/systemd/system/settle-conntrack.service": _SETTLE,
 }
+# Without an SSH server and locales cloud-init would complain of what it cannot make.
+_CLOUD_CONFIG = "etc/cloud/cloud.cfg.d/90-image.cfg"
+_NO_SSH = "ssh_genkeytypes: []\nlocale: false\n"
+_SSH = ("openssh-client", "openssh-server", "sudo")
 _ENABLED = ("settle-conntrack", "systemd-networkd", "systemd-resolved")
 # A getty hangs the serial line up under whoever writes to it; the timers would compete with what is tested.
 _MASKED = (
@@ -152,21 +155,41 @@ def apply(bake: Path, root: Path, archives: Path, files: Path, *options: str) ->
 
 def _build(generation: Generation, bake: Path, archives: Path, directory: Path) -> None:
     root = directory / "root"
-    cache.run(["cp", "--archive", "--reflink=auto", base(generation.suite), root])
-    for path, text in _FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
+    _set_up(base(generation.suite), root, _NO_SSH)
     commands = golang.kubernetes(generation.kubernetes)
     shutil.copy(commands / "kubeadm", root / "usr/bin/kubeadm")  # for the stock join; machines of kgen need none
-    cache.run(["chroot", root, "systemctl", "enable", *_ENABLED])
-    cache.run(["chroot", root, "systemctl", "mask", *_MASKED])
     done = apply(bake, root, archives, commands)
     if done.returncode:
         raise RuntimeError(f"the recipe cannot be applied to {generation.suite}:\n{done.stdout}{done.stderr}")
+    _make_disk(root, directory)
+
+
+def cloud_image(suite: str) -> Path:
+    """Return a directory as ``machine_image`` does, of a Debian as clouds offer it: an SSH server, nothing of kgen."""
+    recipe = cache.recipe_hash(suite, Path(__file__).read_text(encoding="utf-8"))
+
+    def build(directory: Path) -> None:
+        _set_up(base(suite, _SSH), directory / "root", "locale: false\n")
+        _make_disk(directory / "root", directory)
+
+    return cache.ensure(f"cloud-image-{suite}", recipe, build)
+
+
+def _set_up(base: Path, root: Path, cloud_config: str) -> None:
+    """Copy the tree ``base`` to ``root`` and make it one of a machine."""
+    cache.run(["cp", "--archive", "--reflink=auto", base, root])
+    for path, text in {**_FILES, _CLOUD_CONFIG: cloud_config}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    cache.run(["chroot", root, "systemctl", "enable", *_ENABLED])
+    cache.run(["chroot", root, "systemctl", "mask", *_MASKED])
+
+
+def _make_disk(root: Path, directory: Path) -> None:
+    """Turn the tree ``root`` into disk, kernel and initrd in ``directory``."""
     for name in (KERNEL, INITRD):
         shutil.move(_newest(root / "boot", name), directory / name)
-    disk = directory / DISK
-    cache.run(["mke2fs", "-q", "-t", "ext4", "-d", root, disk, _DISK_SIZE])
+    cache.run(["mke2fs", "-q", "-t", "ext4", "-d", root, directory / DISK, _DISK_SIZE])
     shutil.rmtree(root)
 
 
@@ -174,13 +197,14 @@ def _newest(boot: Path, name: str) -> Path:
     return sorted(boot.glob(f"{name}-*"))[-1]
 
 
-def base(suite: str) -> Path:
-    """Return the tree of an installed Debian of ``suite`` with the packages a machine needs, nothing set up."""
-    recipe = cache.recipe_hash(suite, *_PACKAGES)
-    return cache.ensure(f"base-{suite}", recipe, lambda directory: _bootstrap(suite, directory))
+def base(suite: str, more: Sequence[str] = ()) -> Path:
+    """Return the tree of an installed Debian of ``suite``, nothing set up: what a machine needs, and ``more``."""
+    packages = (*_PACKAGES, *more)
+    recipe = cache.recipe_hash(suite, *packages)
+    return cache.ensure(f"base-{suite}", recipe, lambda directory: _bootstrap(suite, packages, directory))
 
 
-def _bootstrap(suite: str, directory: Path) -> None:
+def _bootstrap(suite: str, packages: Sequence[str], directory: Path) -> None:
     tree = directory / "tree"
     for mirror in debian.mirrors():
         command = [
@@ -188,7 +212,7 @@ def _bootstrap(suite: str, directory: Path) -> None:
             "--quiet",
             "--mode=root",
             "--variant=minbase",
-            f"--include={','.join(_PACKAGES)}",
+            f"--include={','.join(packages)}",
             '--aptopt=Acquire::Check-Valid-Until "false"',  # testing's index may be past its date
             *(f"--aptopt={option}" for option in debian.network_options()),
             suite,

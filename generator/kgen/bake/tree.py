@@ -27,6 +27,8 @@ def artifacts(recipe: Recipe) -> Iterator[Artifact]:
     yield _file("images.txt", "".join(f"{image}\n" for image in recipe.container_images))
     yield _file("packer/image.pkr.hcl", _packer(recipe))
     yield _file("packer/plugins.pkr.hcl", resources.template_text("bake/packer/plugins.pkr.hcl"))
+    yield _file("packer/seed", resources.template_text("bake/packer/seed"), _EXECUTABLE)
+    yield _file("packer/none/.empty", "Uploaded where a build needs no files or no wheels.\n")
 
 
 def _file(path: str, text: str, mode: int | None = None) -> Artifact:

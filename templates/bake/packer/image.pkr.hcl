@@ -18,8 +18,20 @@ variable "archives" {
 
 variable "files" {
   type        = string
-  description = "Directory with the programs that the cluster file names by file:; an empty one where there are none."
-  default     = "files"
+  description = "Directory with the programs that the cluster file names by file:."
+  default     = "none"
+}
+
+variable "wheels" {
+  type        = string
+  description = "Directory with the wheels of Salt and of pip, for machines that do not reach the package index."
+  default     = "none"
+}
+
+variable "user" {
+  type        = string
+  description = "The base image's own user, who may call sudo: debian, ubuntu; admin on Debian's AMIs."
+  default     = "debian"
 }
 
 variable "region" {
@@ -41,10 +53,18 @@ source "qemu" "image" {
   disk_size        = "10G"
   format           = "qcow2"
   headless         = true
+  cpus             = 2
+  memory           = 2048
   output_directory = "image"
-  ssh_username     = "debian"
-  ssh_timeout      = "20m"
-  shutdown_command = "sudo systemctl poweroff"
+
+  # cloud-init asks here whom it shall let in: ./seed wrote the answer.
+  http_directory = "seed.d"
+  qemuargs       = [["-smbios", "type=1,serial=ds=nocloud-net;s=http://{{ .HTTPIP }}:{{ .HTTPPort }}/"]]
+
+  ssh_username         = var.user
+  ssh_private_key_file = "seed.key"
+  ssh_timeout          = "20m"
+  shutdown_command     = "sudo systemctl poweroff"
 }
 
 source "amazon-ebs" "image" {
@@ -52,32 +72,44 @@ source "amazon-ebs" "image" {
   instance_type = "t3.medium"
   region        = var.region
   source_ami    = var.source_ami
-  ssh_username  = "admin"
+  ssh_username  = var.user
 }
 
 build {
   sources = ["source.qemu.image", "source.amazon-ebs.image"]
 
+  # Neither in /tmp, which may be small, and is emptied, nor in anybody's home.
   provisioner "shell" {
-    inline = ["mkdir -p /tmp/kgen/archives /tmp/kgen/files"]
+    inline = ["for name in recipe archives files wheels; do sudo install -d -o \"$(id -un)\" /opt/kgen-bake/$name; done"]
   }
 
   provisioner "file" {
-    source      = "../"
-    destination = "/tmp/kgen/recipe"
+    sources     = ["../apply", "../scripts", "../salt", "../pillar"]
+    destination = "/opt/kgen-bake/recipe/"
   }
 
   provisioner "file" {
     source      = "${var.archives}/"
-    destination = "/tmp/kgen/archives"
+    destination = "/opt/kgen-bake/archives"
   }
 
   provisioner "file" {
     source      = "${var.files}/"
-    destination = "/tmp/kgen/files"
+    destination = "/opt/kgen-bake/files"
+  }
+
+  provisioner "file" {
+    source      = "${var.wheels}/"
+    destination = "/opt/kgen-bake/wheels"
   }
 
   provisioner "shell" {
-    inline = ["sudo sh /tmp/kgen/recipe/apply --image --archives /tmp/kgen/archives --files /tmp/kgen/files /", "sudo rm -rf /tmp/kgen"]
+    inline = [
+      "cd /opt/kgen-bake",
+      "chmod +x recipe/apply",
+      "[ -z \"$(ls wheels)\" ] || wheels='--wheels wheels'",
+      "sudo recipe/apply --image --archives archives --files files $wheels /",
+      "sudo rm -rf /opt/kgen-bake",
+    ]
   }
 }

@@ -21,6 +21,9 @@ machine-id:
   ('package-archives', '/var/cache/apt/archives /var/cache/dnf /var/lib/apt/lists', '-type f -not -name lock'),
   ('temporary-files', '/tmp /var/tmp', '-mindepth 1'),
   ('users-histories', '/home', '-name ".*_history"'),
+  ('users-ssh-keys', '/home', '-path "/home/*/.ssh*"'),
+  ('network-of-this-machine', '/etc/netplan /etc/systemd/network /etc/network/interfaces.d /etc/NetworkManager/system-connections',
+   '-name "*cloud-init*"'),
 ] %}
 
 {{ name }}:

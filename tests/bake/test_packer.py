@@ -1,0 +1,119 @@
+"""A disk made by Packer, as the recipe's README says, from a Debian as clouds offer it; a machine starts from it.
+
+Debian's Packer and QEMU's emulation; the one thing that is not as on a user's machine is the boot loader: the kernel is
+handed to QEMU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kgen import api
+from tests.boot.clusters import Cluster
+from tests.boot.machines import Segment
+from tests.boot.test_generations import CLUSTER
+from tests.components import cache, containers, debian, golang, machine_image, salt_wheels
+from tests.components.machine_image import INITRD, KERNEL, TRIXIE
+
+pytestmark = [pytest.mark.boot, pytest.mark.soak]
+
+EMULATOR = "qemu-system-x86_64"
+BOOT_LOADER = """\
+#!/bin/sh
+case " $* " in
+    *" -drive "*) set -- "$@" -kernel {kernel} -initrd {initrd} -append "{words}" -serial file:{console} ;;
+esac
+exec {emulator} "$@"
+"""
+WORDS = "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off"
+
+
+@contextmanager
+def mounted(disk: Path, directory: Path) -> Iterator[Path]:
+    """Mount the file system that is all of a disk, for reading."""
+    raw, root = directory / "raw", directory / "mounted"
+    cache.run(["qemu-img", "convert", "-O", "raw", disk, raw])
+    root.mkdir()
+    cache.run(["mount", "-o", "loop", raw, root])
+    try:
+        yield root
+    finally:
+        cache.run(["umount", root])
+        raw.unlink()
+
+
+def left_over(root: Path) -> list[str]:
+    """Return what says where the image was made."""
+    found = [path for path in (root / "var/log").rglob("*") if path.is_file() and path.stat().st_size]
+    patterns = (
+        "tmp/*",
+        "var/tmp/*",
+        "opt/kgen-bake",
+        "root/.cache",
+        "home/*/.ssh",
+        "etc/ssh/ssh_host_*",
+        "var/lib/cloud/*",
+    )
+    found += [path for pattern in patterns for path in root.glob(pattern)]
+    return sorted(str(path.relative_to(root)) for path in found)
+
+
+def test_packer_builds_an_image_that_boots(tmp_path: Path) -> None:
+    bake = machine_image.recipe(TRIXIE, tmp_path).root / "bake"
+    base = machine_image.cloud_image(TRIXIE.suite)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    words = {name: base / name for name in (KERNEL, INITRD)}
+    emulator = shutil.which(EMULATOR)
+    text = BOOT_LOADER.format(
+        kernel=words[KERNEL], initrd=words[INITRD], words=WORDS, emulator=emulator, console=tmp_path / "console"
+    )
+    (programs / EMULATOR).write_text(text, encoding="utf-8")
+    (programs / EMULATOR).chmod(0o755)
+    with (base / machine_image.DISK).open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    variables = {
+        "base": base / machine_image.DISK,
+        "base_checksum": f"sha256:{checksum}",
+        "archives": containers.archives(TRIXIE.kubernetes, TRIXIE.etcd, TRIXIE.coredns, TRIXIE.pause),
+        "files": tmp_path / "files",
+        "wheels": salt_wheels.directory("3.13", bake),
+    }
+    (tmp_path / "files").mkdir()
+    for name in ("kubelet", "kubectl"):
+        (tmp_path / "files" / name).hardlink_to(golang.kubernetes(TRIXIE.kubernetes) / name)
+    packer = debian.root("packer", "bookworm", ["packer"]) / "usr/bin/packer"
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PACKER_NO_COLOR": "1",
+    }
+    subprocess.run([bake / "packer/seed"], check=True, env=environment)
+    given = [word for name, value in variables.items() for word in ("-var", f"{name}={value}")]
+    command = [packer, "build", "-only=qemu.image", *given, "image.pkr.hcl"]
+    done = subprocess.run(command, cwd=bake / "packer", env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    disk = bake / "packer/image/packer-image"
+    with mounted(disk, tmp_path) as root:
+        assert list(api.verify_image(tmp_path / "cluster.yaml", root)) == []
+        assert left_over(root) == []
+        key = (bake / "packer/seed.key.pub").read_text().split()[1]
+        searched = subprocess.run(["grep", "-rlF", "--devices=skip", key, root], capture_output=True, text=True)
+        assert searched.stdout == ""
+    with Segment("packer") as segment:
+        cluster = Cluster(segment, tmp_path / "cluster", CLUSTER.format(version=TRIXIE.kubernetes), TRIXIE)
+        machine = cluster.machine("m1", 11)
+        machine.image = base  # its kernel
+        machine.new_disk(disk)
+        machine.power_on()
+        done = cluster.kgen("wait", "cluster.yaml", "--timeout", "20m", timeout=1500)
+        assert done.returncode == 0, done.stderr + machine.console()[-6000:]
