@@ -216,15 +216,16 @@ def test_it_is_applied_to_the_machine_it_runs_on(new):
     (new.root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     (new.root / "etc/sysctl.d/kgen-image.conf").unlink()
 
-    def apply_inside(*options: str) -> str:
+    def apply_inside(*options: str, code: int = 0) -> str:
         words = ["unshare", "--mount", "sh", "-c", ON_THE_MACHINE, "sh"]
         words += map(str, (new.root, new.recipe(), archives, programs, cache.cache_root()))
         done = subprocess.run([*words, *options], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     assert "changed: /etc/sysctl.d/kgen-image.conf" in apply_inside()
     assert differences(new) == ["/etc/machine-id: is not an empty file: machines would have no identity of their own"]
+    assert "apply: /tmp: an image loses what lies there" in apply_inside("--image", "--archives", "/tmp", code=2)
     assert "changed: machine-id" in apply_inside("--image")
     assert differences(new) == []
 

@@ -160,7 +160,7 @@ class Machine:
             *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
             *("-qmp", f"unix:{self.monitor_socket},server=on,wait=off"),
-            *("-device", "virtio-serial,max_ports=2", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+            *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
             *("-kernel", str(self.image / machine_image.KERNEL), "-initrd", str(self.image / machine_image.INITRD)),
             *("-append", _KERNEL_ARGUMENTS),
             *("-drive", f"file={self.directory / 'disk.qcow2'},if=virtio,format=qcow2,cache=unsafe"),

@@ -34,6 +34,12 @@ variable "user" {
   default     = "debian"
 }
 
+variable "accelerator" {
+  type        = string
+  description = "What runs the QEMU builder's machine: kvm, or tcg, an emulation that needs nothing of the hardware and is many times slower."
+  default     = "kvm"
+}
+
 variable "region" {
   type        = string
   description = "The cloud builder's region."
@@ -53,6 +59,7 @@ source "qemu" "image" {
   disk_size        = "10G"
   format           = "qcow2"
   headless         = true
+  accelerator      = var.accelerator
   cpus             = 2
   memory           = 2048
   output_directory = "image"
@@ -63,7 +70,7 @@ source "qemu" "image" {
 
   ssh_username         = var.user
   ssh_private_key_file = "seed.key"
-  ssh_timeout          = "20m"
+  ssh_timeout          = "30m"
   shutdown_command     = "sudo systemctl poweroff"
 }
 
@@ -84,7 +91,7 @@ build {
   }
 
   provisioner "file" {
-    sources     = ["../apply", "../scripts", "../salt", "../pillar"]
+    sources     = ["../apply", "../images.txt", "../scripts", "../salt", "../pillar"]
     destination = "/opt/kgen-bake/recipe/"
   }
 

@@ -1,4 +1,13 @@
 # What an image must not carry from where it was made. Not for machines that go on running.
+
+# What would write again between here and a machine's end: the journal, and what systemd saves when it powers off.
+writes-nothing-more:
+  cmd.run:
+    - name: |
+        journalctl --relinquish-var
+        for unit in systemd-update-utmp systemd-random-seed; do ! systemctl is-active --quiet $unit || systemctl stop $unit; done
+    - onlyif: test -d /run/systemd/system && systemctl is-active --quiet systemd-random-seed
+
 machine-id:
   file.managed:
     - name: /etc/machine-id
@@ -16,6 +25,7 @@ machine-id:
 {%- for name, where, what in [
   ('ssh-host-keys', '/etc/ssh', '-name "ssh_host_*"'),
   ('logs', '/var/log', '-type f -size +0'),
+  ('journals', '/var/log/journal', '-mindepth 1'),
   ('cloud-init', '/var/lib/cloud', '-mindepth 1 -not -path "/var/lib/cloud/scripts*" -not -path "/var/lib/cloud/seed*"'),
   ('dhcp-leases', '/var/lib/dhcp /var/lib/NetworkManager /var/lib/systemd/network /run/systemd/netif/leases', '-type f -name "*lease*"'),
   ('package-archives', '/var/cache/apt/archives /var/cache/dnf /var/lib/apt/lists', '-type f -not -name lock'),
