@@ -21,9 +21,9 @@ from tests.boot.clusters import Cluster
 from tests.boot.machines import Segment
 from tests.boot.test_generations import CLUSTER
 from tests.components import cache, containers, debian, golang, machine_image, salt_wheels
-from tests.components.machine_image import INITRD, KERNEL, TRIXIE
+from tests.components.machine_image import FORKY, INITRD, KERNEL, TRIXIE, Generation
 
-pytestmark = [pytest.mark.boot, pytest.mark.soak]
+pytestmark = pytest.mark.boot
 
 EMULATOR = "qemu-system-x86_64"
 BOOT_LOADER = """\
@@ -68,52 +68,66 @@ def left_over(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in found)
 
 
-def test_packer_builds_an_image_that_boots(tmp_path: Path) -> None:
-    bake = machine_image.recipe(TRIXIE, tmp_path).root / "bake"
-    base = machine_image.cloud_image(TRIXIE.suite)
-    programs = tmp_path / "bin"
+def emulator(directory: Path, base: Path) -> Path:
+    """Return a directory with QEMU as Packer finds it first: one that is handed the kernel of ``base``."""
+    programs = directory / "bin"
     programs.mkdir()
-    words = {name: base / name for name in (KERNEL, INITRD)}
-    emulator = shutil.which(EMULATOR)
     text = BOOT_LOADER.format(
-        kernel=words[KERNEL], initrd=words[INITRD], words=WORDS, emulator=emulator, console=tmp_path / "console"
+        emulator=shutil.which(EMULATOR),
+        kernel=base / KERNEL,
+        initrd=base / INITRD,
+        words=WORDS,
+        console=directory / "console",
     )
     (programs / EMULATOR).write_text(text, encoding="utf-8")
     (programs / EMULATOR).chmod(0o755)
+    return programs
+
+
+def build(directory: Path, bake: Path, base: Path, generation: Generation, python: str) -> Path:
+    """Type what the recipe's README says and return the disk that Packer has made."""
     with (base / machine_image.DISK).open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    files = directory / "files"
+    files.mkdir()
+    for name in ("kubelet", "kubectl"):
+        shutil.copy(golang.kubernetes(generation.kubernetes) / name, files)
     variables = {
         "accelerator": "tcg",
         "base": base / machine_image.DISK,
         "base_checksum": f"sha256:{checksum}",
-        "archives": containers.archives(TRIXIE.kubernetes, TRIXIE.etcd, TRIXIE.coredns, TRIXIE.pause),
-        "files": tmp_path / "files",
-        "wheels": salt_wheels.directory("3.13", bake),
+        "archives": containers.archives(generation.kubernetes, generation.etcd, generation.coredns, generation.pause),
+        "files": files,
+        "wheels": salt_wheels.directory(python, bake),
     }
-    (tmp_path / "files").mkdir()
-    for name in ("kubelet", "kubectl"):
-        (tmp_path / "files" / name).hardlink_to(golang.kubernetes(TRIXIE.kubernetes) / name)
-    packer = debian.root("packer", "bookworm", ["packer"]) / "usr/bin/packer"
-    environment = {
-        **os.environ,
-        "HOME": str(tmp_path),
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PACKER_NO_COLOR": "1",
-    }
+    path = f"{emulator(directory, base)}:{os.environ['PATH']}"
+    environment = {**os.environ, "HOME": str(directory), "PATH": path, "PACKER_NO_COLOR": "1"}
     subprocess.run([bake / "packer/seed"], check=True, env=environment)
+    packer = debian.root("packer", "bookworm", ["packer"]) / "usr/bin/packer"
     given = [word for name, value in variables.items() for word in ("-var", f"{name}={value}")]
     command = [packer, "build", "-only=qemu.image", *given, "image.pkr.hcl"]
     done = subprocess.run(command, cwd=bake / "packer", env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    disk = bake / "packer/image/packer-image"
+    return bake / "packer/image/packer-image"
+
+
+@pytest.mark.parametrize(
+    ("generation", "python"),
+    [(FORKY, "3.14"), pytest.param(TRIXIE, "3.13", marks=pytest.mark.soak)],
+    ids=["forky", "trixie"],
+)
+def test_packer_builds_an_image_that_boots(tmp_path: Path, generation: Generation, python: str) -> None:
+    bake = machine_image.recipe(generation, tmp_path).root / "bake"
+    base = machine_image.cloud_image(generation.suite)
+    disk = build(tmp_path, bake, base, generation, python)
     with mounted(disk, tmp_path) as root:
         assert list(api.verify_image(tmp_path / "cluster.yaml", root)) == []
         assert left_over(root) == []
         key = (bake / "packer/seed.key.pub").read_text().split()[1]
-        searched = subprocess.run(["grep", "-rlF", "--devices=skip", key, root], capture_output=True, text=True)
-        assert searched.stdout == ""
+        searched = subprocess.run(["grep", "-rlF", "--devices=skip", key, str(root)], capture_output=True, text=True)
+        assert (searched.returncode, searched.stdout) == (1, "")
     with Segment("packer") as segment:
-        cluster = Cluster(segment, tmp_path / "cluster", CLUSTER.format(version=TRIXIE.kubernetes), TRIXIE)
+        cluster = Cluster(segment, tmp_path / "cluster", CLUSTER.format(version=generation.kubernetes), generation)
         machine = cluster.machine("m1", 11)
         machine.image = base  # its kernel
         machine.new_disk(disk)

@@ -40,6 +40,7 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
     "boot": (
         _machine(machine_image.FORKY),
         _machine(machine_image.BOOKWORM),
+        ("cloud image of forky", lambda: machine_image.cloud_image("forky")),
         ("tree of trixie", lambda: machine_image.base("trixie")),
         ("Packer", lambda: debian.root("packer", "bookworm", ["packer"])),
     ),

@@ -25,7 +25,7 @@ _NETWORK = "instance/network-config.json /etc/[nN]* /etc/systemd/network"
 _NAMES = "*[dk]-[ci]*"  # of cloud-init, as 50-cloud-init.yaml is, and network-config
 REDELIVER = (
     f"test -e {names.DONE_PATH} || {{ cd /var/lib/cloud && "
-    f"for m in {' '.join(_MODULES)}; do rm -f instance/sem/config_$m; done; "
+    f"rm -f {' '.join(f'instance/sem/config_{module}' for module in _MODULES)}; "
     f"find {_NETWORK} -type f -empty -name '{_NAMES}' -print -delete 2>/dev/null | grep -q . && "
     "rm -f data/instance-id && cloud-init init; sync; }"
 )
