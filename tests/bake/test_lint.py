@@ -34,10 +34,18 @@ def test_salt_lint_finds_nothing(tmp_path):
 def test_packer_takes_the_template(tmp_path):
     bake = machine_image.recipe(machine_image.FORKY, tmp_path).root / "bake"
     packer = debian.root("packer", "bookworm", ["packer"]) / "usr/bin/packer"
-    given = (f"archives={tmp_path}", f"files={tmp_path}", f"base_checksum=sha256:{'0' * 64}")
-    command = [packer, "validate", *(word for each in given for word in ("-var", each)), "image.pkr.hcl"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=bake / "packer", env={"HOME": str(tmp_path)})
-    assert done.returncode == 0, done.stdout + done.stderr
+    given = (f"archives={tmp_path}", f"base_checksum=sha256:{'0' * 64}")
+
+    def validate(*options: str) -> str:
+        words = [packer, "validate", *options, *(word for each in given for word in ("-var", each)), "image.pkr.hcl"]
+        environment = {"HOME": str(tmp_path)}
+        done = subprocess.run(words, capture_output=True, text=True, cwd=bake / "packer", env=environment)
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    assert validate("-only=amazon-ebs.image") == ""
+    assert "seed.key" in validate()
+    subprocess.run([bake / "packer/seed"], check=True)
+    assert validate() == ""
 
 
 def states(directory: Path, family: str) -> dict[str, Any]:
