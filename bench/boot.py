@@ -177,7 +177,8 @@ class Watch:
         while not self._when:
             with subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
                 for line in process.stdout or ():
-                    if self._is_there(json.loads(line)["object"]):
+                    event = json.loads(line)  # an error's object is a Status, and the watch's end
+                    if event["type"] != "ERROR" and self._is_there(event["object"]):
                         self._when = time.monotonic()
                         process.kill()
                         return

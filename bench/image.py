@@ -108,16 +108,12 @@ def _without_images(directory: Path) -> Path:
     disk, root = directory / machine_image.DISK, directory / "root"
     original = machine_image.machine_image(machine_image.FORKY) / machine_image.DISK
     cache.run(["cp", "--sparse=always", "--reflink=auto", original, disk])
-    root.mkdir()
-    cache.run(["mount", "-o", "loop", disk, root])
-    try:
+    with machine_image.mounted(disk, root):
         for path in (root / "var/lib/containerd").iterdir():
             shutil.rmtree(path)
         hosts = root / "etc/containerd/certs.d" / containers.REGISTRY / "hosts.toml"
         hosts.parent.mkdir(parents=True)
         hosts.write_text(f'[host."http://{GATEWAY}:{registry.PORT}"]\n', encoding="utf-8")
-    finally:
-        cache.run(["umount", root])
     return disk
 
 

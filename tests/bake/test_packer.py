@@ -10,15 +10,13 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kgen import api
 from tests.boot.clusters import Cluster
-from tests.boot.machines import Segment
+from tests.boot.machines import KERNEL_ARGUMENTS, Segment
 from tests.boot.test_generations import CLUSTER
 from tests.components import cache, containers, debian, golang, machine_image, salt_wheels
 from tests.components.machine_image import FORKY, INITRD, KERNEL, TRIXIE, Generation
@@ -33,21 +31,6 @@ case " $* " in
 esac
 exec {emulator} "$@"
 """
-WORDS = "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off highres=off"
-
-
-@contextmanager
-def mounted(disk: Path, directory: Path) -> Iterator[Path]:
-    """Mount the file system that is all of a disk, for reading."""
-    raw, root = directory / "raw", directory / "mounted"
-    cache.run(["qemu-img", "convert", "-O", "raw", disk, raw])
-    root.mkdir()
-    cache.run(["mount", "-o", "loop", raw, root])
-    try:
-        yield root
-    finally:
-        cache.run(["umount", root])
-        raw.unlink()
 
 
 def left_over(root: Path) -> list[str]:
@@ -76,7 +59,7 @@ def emulator(directory: Path, base: Path) -> Path:
         emulator=shutil.which(EMULATOR),
         kernel=base / KERNEL,
         initrd=base / INITRD,
-        words=WORDS,
+        words=KERNEL_ARGUMENTS,
         console=directory / "console",
     )
     (programs / EMULATOR).write_text(text, encoding="utf-8")
@@ -120,7 +103,9 @@ def test_packer_builds_an_image_that_boots(tmp_path: Path, generation: Generatio
     bake = machine_image.recipe(generation, tmp_path).root / "bake"
     base = machine_image.cloud_image(generation.suite)
     disk = build(tmp_path, bake, base, generation, python)
-    with mounted(disk, tmp_path) as root:
+    raw = tmp_path / "raw"
+    cache.run(["qemu-img", "convert", "-O", "raw", disk, raw])
+    with machine_image.mounted(raw, tmp_path / "mounted") as root:
         assert list(api.verify_image(tmp_path / "cluster.yaml", root)) == []
         assert left_over(root) == []
         key = (bake / "packer/seed.key.pub").read_text().split()[1]

@@ -27,7 +27,7 @@ PREFIX = "10.88.0"
 GATEWAY = f"{PREFIX}.1"
 _PANIC_CHARACTERS = 10_000  # what the console shows of a panic, at most
 _SILENCE = 300  # seconds after which a kernel that has said nothing since power-on hangs (it speaks after 40 at most)
-_KERNEL_ARGUMENTS = (
+KERNEL_ARGUMENTS = (
     # After a panic QEMU ends (-no-reboot), which the watcher waits for; later on the kubelet sets as much.
     "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 panic=5"
     # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
@@ -162,7 +162,7 @@ class Machine:
             *("-qmp", f"unix:{self.monitor_socket},server=on,wait=off"),
             *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
             *("-kernel", str(self.image / machine_image.KERNEL), "-initrd", str(self.image / machine_image.INITRD)),
-            *("-append", _KERNEL_ARGUMENTS),
+            *("-append", KERNEL_ARGUMENTS),
             *("-drive", f"file={self.directory / 'disk.qcow2'},if=virtio,format=qcow2,cache=unsafe"),
             *("-drive", f"file={self.directory / 'seed.iso'},if=virtio,format=raw,readonly=on"),
             *("-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no"),

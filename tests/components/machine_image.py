@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,12 +173,25 @@ def cloud_image(suite: str) -> Path:
         _set_up(base(suite, _SSH), directory / "root", "locale: false\n")
         _make_disk(directory / "root", directory)
 
-    return cache.ensure(f"cloud-image-{suite}", recipe, build)
+    made = cache.ensure(f"cloud-image-{suite}", recipe, build)
+    cache.keep_newest(f"cloud-image-{suite}", 3)
+    return made
 
 
-def _set_up(base: Path, root: Path, cloud_config: str) -> None:
-    """Copy the tree ``base`` to ``root`` and make it one of a machine."""
-    cache.run(["cp", "--archive", "--reflink=auto", base, root])
+@contextmanager
+def mounted(disk: Path, root: Path) -> Iterator[Path]:
+    """Mount the one file system of the raw ``disk`` at ``root``, which is made."""
+    root.mkdir()
+    cache.run(["mount", "-o", "loop", disk, root])
+    try:
+        yield root
+    finally:
+        cache.run(["umount", root])
+
+
+def _set_up(tree: Path, root: Path, cloud_config: str) -> None:
+    """Copy ``tree`` to ``root`` and make it one of a machine."""
+    cache.run(["cp", "--archive", "--reflink=auto", tree, root])
     for path, text in {**_FILES, _CLOUD_CONFIG: cloud_config}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
