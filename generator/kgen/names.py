@@ -21,7 +21,10 @@ ETCD_DATA_DIR = PurePosixPath("/var/lib/etcd")
 RUNNER_PATH = PurePosixPath("/usr/local/lib/kgen/firstboot.py")
 BAKED_RUNNERS = RUNNER_PATH.parent
 """Where an image has ``firstboot-<role>.py``, and ``firstboot-<role>.json`` with the texts of its release."""
-BAKED_REDELIVERY = BAKED_RUNNERS / "redeliver"
+BAKED_DELIVERY = BAKED_RUNNERS / "deliver"
+"""What a document for an image calls first: ``deliver <role>``, where another calls what repeats delivery itself."""
+BAKED_LAUNCH = BAKED_RUNNERS / "launch"
+COMMAND_PATH = PurePosixPath("/usr/local/sbin/kgen-firstboot")
 IMAGE_PATH = PurePosixPath("/etc/kgen/image.json")
 PAYLOAD_PATH = PurePosixPath("/etc/kgen/payload.json")
 DONE_PATH = PurePosixPath("/var/lib/kgen/done")

@@ -75,7 +75,7 @@ class Pipeline:
         for role in sorted({machine.role for machine in cluster.documents}):
             runner = None
             if cluster.runner == "embedded":
-                runner = runner_source.assemble(role, runner_source.optional_modules(cluster, role))
+                runner = runner_source.assemble(role, runner_source.document_modules(cluster, role))
                 sha256 = hashlib.sha256(runner.encode()).hexdigest()
                 self._seals[role] = partial(payload_json.seal, runner_sha256=sha256)
             else:

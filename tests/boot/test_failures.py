@@ -336,9 +336,10 @@ def test_clock_behind_since_power_on(segment: Segment, cluster: Deployment, mast
     assert deployment.api(master, "node", "w2")
 
 
-@pytest.mark.soak
-def test_master(tmp_path: Path) -> None:
+def test_master_whose_image_has_the_runner(tmp_path: Path) -> None:
+    """It starts by itself, before cloud-init's last stage, which still shows how it failed."""
     text = CLUSTER.format(name="master").replace(", nodeRegistration: {ignorePreflightErrors: [all]}", "")
+    text += "image: {runner: baked}\n"
     with Segment("master") as segment:
         cluster = Cluster(segment, tmp_path, text)
         machine = cluster.machine("m1", 11)

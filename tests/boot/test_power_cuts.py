@@ -25,19 +25,20 @@ import yaml
 
 from kgen.runner import master
 from tests.boot.clusters import Cluster, chosen_seed, report
-from tests.boot.machines import PREFIX, Machine, Segment
+from tests.boot.machines import Machine, Segment
 
 MASTER = 11
 # One master that two cores emulate misses the deadlines of leader election, which it has no use for.
-CLUSTER = f"""\
+CLUSTER = """\
 apiVersion: kgen/v1
 name: cuts
 kubernetesVersion: v1.37.2
+image: {{runner: {runner}}}
 networking: {{podSubnet: 10.244.0.0/16}}
 controllerManager: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
 scheduler: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
 machines:
-  - {{name: m1, role: master, address: {PREFIX}.{MASTER}}}
+  - {{name: m1, role: master, address: 10.88.0.11}}
 """
 BOOT_SECONDS = 1500
 STEPS = [step.__name__.replace("_", "-") for step in master.STEPS]
@@ -166,16 +167,22 @@ class End:
 
 @pytest.fixture(
     scope="module",
-    params=[few, pytest.param(between, marks=pytest.mark.soak), pytest.param(anywhere, marks=pytest.mark.soak)],
-    ids=lambda plan: plan.__name__,
+    params=[
+        (few, "embedded"),
+        (few, "baked"),
+        pytest.param((between, "embedded"), marks=pytest.mark.soak),
+        pytest.param((anywhere, "baked"), marks=pytest.mark.soak),
+    ],
+    ids=lambda param: f"{param[0].__name__}-{param[1]}",
 )
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """A master whose power was cut by plan, then left alone until its runner was done."""
+    plan, runner = request.param
     seed = chosen_seed()
-    cuts = request.param(random.Random(seed))
-    report(f"seed {seed}: {len(cuts)} cuts")
+    cuts = plan(random.Random(f"{seed} {runner}"))
+    report(f"seed {seed}: {len(cuts)} cuts, runner {runner}")
     with Segment("cuts") as segment:
-        cluster = Cluster(segment, tmp_path_factory.mktemp("cuts"), CLUSTER)
+        cluster = Cluster(segment, tmp_path_factory.mktemp("cuts"), CLUSTER.format(runner=runner))
         machine = cluster.machine("m1", MASTER)
         with Witness(cluster) as witness:
             end = End(cluster, machine, witness)
@@ -218,7 +225,10 @@ def assert_no_failure(machine: Machine, earlier: int) -> None:
 def finished(machine: Machine, earlier: int) -> bool:
     """Whether this boot has come to its end: cloud-init is through, the runner is done, and what comes after it."""
     assert_no_failure(machine, earlier)
-    settled = "test -e /var/lib/kgen/done && ! systemctl is-active --quiet kgen-firstboot kgen-later"
+    settled = (
+        "test -e /var/lib/kgen/done && ! systemctl is-active --quiet kgen-firstboot kgen-later"
+        " && ! systemctl list-jobs | grep -q kgen-"
+    )
     return BOOTED in machine.console()[earlier:] and machine.shell(settled).returncode == 0
 
 

@@ -124,8 +124,8 @@ def containerd_config(cluster: Cluster, version: int) -> str:
 
 def _files(cluster: Cluster) -> list[ImageFile]:
     found = [
-        ImageFile(PurePosixPath("/", *PurePosixPath(name).parts), resources.template_text(f"bake/tree/{name}"))
-        for name in _TREE
+        ImageFile(PurePosixPath("/", *PurePosixPath(name).parts), resources.template_text(f"bake/tree/{name}"), mode)
+        for name, mode in _TREE.items()
     ]
     for role in get_args(Role):
         texts = image_texts(cluster.kubernetes_version, role)
@@ -134,19 +134,22 @@ def _files(cluster: Cluster) -> list[ImageFile]:
             ImageFile(base.with_suffix(".py"), texts.runner, _PROGRAM),
             ImageFile(base.with_suffix(".json"), texts.text),
         ]
-    found.append(ImageFile(names.BAKED_REDELIVERY, f"#!/bin/sh\n{cloudinit.REDELIVER}\n", _PROGRAM))
+    found.append(ImageFile(names.BAKED_DELIVERY, cloudinit.image_delivery(), _PROGRAM))
     modules = "".join(f"{module}\n" for module in files.MODULES)
     found.append(ImageFile(PurePosixPath("/etc/modules-load.d/kgen.conf"), modules))
     found.append(ImageFile(PurePosixPath("/etc/cloud/cloud.cfg.d/95-kgen.cfg"), _cloud_config(cluster)))
     return found
 
 
-_TREE = (
-    "usr/lib/systemd/system/kubelet.service",
-    "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf",
-    "etc/sysctl.d/kgen-image.conf",
-    "etc/systemd/journald.conf.d/kgen.conf",
-)
+_TREE = {
+    "usr/lib/systemd/system/kubelet.service": _PUBLIC,
+    "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": _PUBLIC,
+    "usr/lib/systemd/system/kgen-firstboot.service": _PUBLIC,
+    "usr/lib/systemd/system/kgen-later.service": _PUBLIC,
+    str(names.BAKED_LAUNCH.relative_to("/")): _PROGRAM,
+    "etc/sysctl.d/kgen-image.conf": _PUBLIC,
+    "etc/systemd/journald.conf.d/kgen.conf": _PUBLIC,
+}
 """Files of ``templates/bake/tree``, copied as they are."""
 
 

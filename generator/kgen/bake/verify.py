@@ -22,6 +22,7 @@ from kgen.errors import InputError
 
 _UNITS = PurePosixPath("/etc/systemd/system")
 _WANTED = _UNITS / "multi-user.target.wants"
+_FIRST_BOOT = (_WANTED / "kgen-firstboot.service", _UNITS / "cloud-init.target.wants/kgen-later.service")
 _CONTENT = PurePosixPath("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256")
 _CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 _SWAP = re.compile(r"^[^#\s]\S*\s+\S+\s+swap\s", re.MULTILINE)
@@ -31,8 +32,10 @@ _LEFT_OVER = (
     ("root/.bash_history", "a history of a shell"),
     ("root/.ssh/*", "SSH keys of whoever made the image"),
     ("home/*/.ssh/*", "SSH keys of whoever made the image"),
-    ("etc/systemd/network/*cloud-init*", "the network of the machine that the image was made on"),
-    ("etc/netplan/*cloud-init*", "the network of the machine that the image was made on"),
+    *(
+        (f"etc/{where}/*cloud-init*", "the network of the machine that the image was made on")
+        for where in ("systemd/network", "netplan", "network/interfaces.d", "NetworkManager/system-connections")
+    ),
     ("etc/salt", "Salt's configuration"),
     ("var/cache/salt", "Salt's cache"),
     ("srv/salt", "Salt's states"),
@@ -89,6 +92,9 @@ def _files(root: Path, recipe: Recipe) -> Iterator[Difference]:
             yield Difference(str(file.path), "has another content")
         elif stat.S_IMODE(found.stat().st_mode) != file.mode:
             yield Difference(str(file.path), f"has mode {stat.S_IMODE(found.stat().st_mode):04o}, not {file.mode:04o}")
+    for unit in _FIRST_BOOT:
+        if not os.path.lexists(_below(root, unit)):
+            yield Difference(str(unit), "is missing: no machine's first boot would begin by itself")
 
 
 def _containerd(root: Path, recipe: Recipe) -> Iterator[Difference]:

@@ -94,12 +94,21 @@ def _continue(data: bytes, before: bytes, strategy: int, flush: int) -> bytes:
     return compressor.compress(data) + compressor.flush(flush)
 
 
-def launch(role: Role, *, embedded: bool) -> list[str] | str:
-    """Return the command that starts the runner; where the image should have it and does not, it says so."""
+def launch(*, embedded: bool) -> list[str] | str:
+    """Return the command that waits for the runner; where the image should have it and does not, it says so."""
     if embedded:
         return [_PYTHON, str(names.RUNNER_PATH), "--launch"]
-    path = names.BAKED_RUNNERS / f"firstboot-{role}.py"
-    return f"test -e {path} || {{ echo '{_NO_RUNNER}' | tee /dev/console; exit 2; }}; {_PYTHON} {path} --launch"
+    path = names.BAKED_LAUNCH
+    return f"test -e {path} || {{ echo '{_NO_RUNNER}' | tee /dev/console; exit 2; }}; {path}"
+
+
+def image_delivery() -> str:
+    """Return the script of an image that does at each boot what a document with its runner does by itself.
+
+    It also says which role's program is this machine's, whose unit starts once cloud-init has delivered the rest.
+    """
+    links = f"ln -sf firstboot-$1.py {names.RUNNER_PATH}; ln -sf {names.RUNNER_PATH} {names.COMMAND_PATH}"
+    return f"#!/bin/sh\ntest ! -e {names.DONE_PATH} || exit 0\n{links}\n{REDELIVER}\n"
 
 
 def head(cluster: Cluster, role: Role, runner: str | None, users: Sequence[Mapping[str, Any] | str]) -> Head:
@@ -110,8 +119,8 @@ def head(cluster: Cluster, role: Role, runner: str | None, users: Sequence[Mappi
     """
     text = engine.render(
         "cloud-init/user-data.yaml.j2",
-        redeliver=REDELIVER if runner is not None else str(names.BAKED_REDELIVERY),
-        launch=launch(role, embedded=runner is not None),
+        redeliver=REDELIVER if runner is not None else f"{names.BAKED_DELIVERY} {role}",
+        launch=launch(embedded=runner is not None),
         ntp=cluster.ntp,
         users=list(users),
         runner_path=str(names.RUNNER_PATH),

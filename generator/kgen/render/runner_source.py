@@ -33,8 +33,11 @@ ROLE_MODULES: dict[Role, tuple[str, ...]] = {
 }
 """The modules of each role's program, each after those it imports; the last holds its table of steps."""
 
-OPTIONAL_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels",), "node": ()}
-"""What only some clusters need; it stands before the last module."""
+DOCUMENT_MODULES = ("launch",)
+"""What stands before the last module in a document: it makes the units that an image has."""
+
+LABEL_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels",), "node": ()}
+"""What only some clusters need; it stands there, too."""
 
 BAKED_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels", "image"), "node": ("image",)}
 """What stands there in an image: it serves every cluster."""
@@ -43,21 +46,21 @@ _HEAD = "#!/usr/bin/env python3"
 _IMPORT = re.compile("import (.*)")
 
 
-def optional_modules(cluster: Cluster, role: Role) -> tuple[str, ...]:
-    """Return the optional modules that the masters or nodes of ``cluster`` need in their documents."""
-    return OPTIONAL_MODULES[role] if node_labels.of_nodes(cluster) else ()
+def document_modules(cluster: Cluster, role: Role) -> tuple[str, ...]:
+    """Return what stands there in the documents of ``cluster``'s masters or nodes."""
+    return DOCUMENT_MODULES + (LABEL_MODULES[role] if node_labels.of_nodes(cluster) else ())
 
 
-def modules(role: Role, optional: tuple[str, ...] = ()) -> tuple[str, ...]:
+def modules(role: Role, more: tuple[str, ...] = DOCUMENT_MODULES) -> tuple[str, ...]:
     """Return the modules of a program."""
     *first, last = ROLE_MODULES[role]
-    return (*first, *optional, last)
+    return (*first, *more, last)
 
 
 @cache
-def assemble(role: Role, optional: tuple[str, ...] = ()) -> str:
+def assemble(role: Role, more: tuple[str, ...] = DOCUMENT_MODULES) -> str:
     """Return the program of ``role``: it begins with ``#!`` and ends with a newline."""
-    sources = map(resources.runner_source, modules(role, optional))
+    sources = map(resources.runner_source, modules(role, more))
     lines = [line for source in sources for line in minify.statements(source)]
     imported = dict.fromkeys(found[1] for line in lines if (found := _IMPORT.match(line)))
     code = [line for line in lines if not _IMPORT.match(line)]

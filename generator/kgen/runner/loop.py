@@ -10,18 +10,6 @@ from .base import STATUS, Run, Stop, read, tell, write
 from .machine import DONE, later, mend
 from .payload import STATE, clock, fetch, verify
 
-# Of both units. Nothing may order the first one after cloud-final or multi-user: runcmd waits for it.
-UNIT = (
-    "[Unit]\nStartLimitIntervalSec=0\nAfter={}\nConditionPathExists={}\n"
-    "[Service]\nType=oneshot\nExecStart=/usr/bin/python3 -ISu {}\n"
-    "Restart=on-failure\nRestartSec=10\nRestartPreventExitStatus=2 4\nStandardOutput=journal+console\n"
-    "[Install]\nWantedBy={}.target\n"
-)
-UNITS = (
-    ("firstboot", "cloud-config.target containerd.service network-online.target", "!" + DONE, "multi-user"),
-    ("later", "cloud-final.service", DONE, "cloud-init"),
-)
-
 
 def load(path: str, default: Any) -> Any:
     """Return the content of a JSON file that may not be there yet."""
@@ -45,23 +33,13 @@ def status(root: str) -> int:
     return code or 3
 
 
-def launch(root: str) -> int:
-    """Make the runner a command and a unit, start it, wait for it; print how it failed and return its exit code."""
-    for name, after, condition, target in UNITS:
-        write(f"{root}/etc/systemd/system/kgen-{name}.service", UNIT.format(after, condition, __file__, target))
-    return os.system(
-        f"ln -sf {__file__} {root}/usr/local/sbin/kgen-firstboot;"
-        "systemctl enable --no-reload kgen-later kgen-firstboot && systemctl start kgen-firstboot"
-    ) and status(root)
-
-
 def usage(root: str) -> int:
     """Say which words there are for people."""
     print("usage: kgen-firstboot [--status]")
     return 2
 
 
-VERBS = {"--launch": launch, "--status": status}
+VERBS = {"--status": status}
 
 
 def go(run: Run, steps: Any) -> None:

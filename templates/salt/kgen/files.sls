@@ -10,3 +10,14 @@
     - group: root
     - makedirs: True
 {%- endfor %}
+
+# They start by themselves once a document has said which role's program is this machine's.
+{%- for unit in ['kgen-firstboot', 'kgen-later'] %}
+
+{{ unit }}-enabled:
+  cmd.run:
+    - name: systemctl enable {{ unit }}
+    - unless: systemctl is-enabled --quiet {{ unit }}
+    - require:
+      - file: /usr/lib/systemd/system/{{ unit }}.service
+{%- endfor %}

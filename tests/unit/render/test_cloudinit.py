@@ -76,7 +76,7 @@ def test_a_baked_runner_stays_out_of_the_document():
     head = cloudinit.head(cluster, "master", None, ())
     loaded = yaml.safe_load(head.document(cloudinit.tail(cluster, cluster.machines[0], "{}")).text)
     assert [file["path"] for file in loaded["write_files"]] == ["/etc/kgen/payload.json"]
-    assert loaded["bootcmd"] == ["/usr/local/lib/kgen/redeliver"]
+    assert loaded["bootcmd"] == ["/usr/local/lib/kgen/deliver master"]
     (command,) = loaded["runcmd"]
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == 2

@@ -13,8 +13,8 @@ from kgen.config.model import Role
 from kgen.render import runner_source
 
 ROLES = get_args(Role)
-PROGRAMS = [(role, ()) for role in ROLES] + [
-    (role, more) for role, more in runner_source.OPTIONAL_MODULES.items() if more
+PROGRAMS = [(role, runner_source.DOCUMENT_MODULES) for role in ROLES] + [
+    (role, runner_source.DOCUMENT_MODULES + more) for role, more in runner_source.LABEL_MODULES.items() if more
 ]
 SIZE_LIMITS = dict(zip(PROGRAMS, (7800, 5950, 8100), strict=True))
 IN_IMAGES = list(runner_source.BAKED_MODULES.items())
