@@ -195,10 +195,15 @@ class Watch:
 
 def _cost(machine: Machine) -> dict[str, float]:
     """Return what systemd counted for the runner's unit and said at its end: its processor time, its peak memory."""
-    said = machine.shell("journalctl --output=cat --unit=kgen-firstboot").stdout
-    found = re.search(r"Consumed (?:(\d+)min )?([\d.]+)(m?)s CPU time.* ([\d.]+)M memory peak", said)
-    assert found, said[-2000:]
-    minutes, seconds, milli, memory = found.groups()
+    found: list[tuple[str, ...]] = []
+
+    def is_told() -> bool:
+        said = machine.shell("journalctl --output=cat --unit=kgen-firstboot").stdout
+        found.extend(re.findall(r"Consumed (?:(\d+)min )?([\d.]+)(m?)s CPU time.* ([\d.]+)M memory peak", said))
+        return bool(found)
+
+    machine.wait_for("systemd's account of the unit", is_told, 60, pause=2)
+    minutes, seconds, milli, memory = found[0]
     return {"CPU": 60 * int(minutes or 0) + float(seconds) / (1000 if milli else 1), "memory": float(memory)}
 
 
