@@ -62,9 +62,9 @@ class Cluster:
         (directory,) = (self.directory / "outputs").iterdir()
         return directory
 
-    def machine(self, name: str, number: int, **size: int) -> Machine:
+    def machine(self, name: str, number: int, *, disk: str = machine_image.DISK, **size: int) -> Machine:
         """Return machine ``name`` with a new disk and its rendered document as user-data, still off."""
-        machine = Machine(self.segment, self.directory / name, number, generation=self.generation, **size)
+        machine = Machine(self.segment, self.directory / name, number, generation=self.generation, disk=disk, **size)
         machine.new_disk()
         machine.seed((self.outputs / f"user-data/{name}.yaml.gz").read_bytes(), f"i-{name}-1")
         self.machines[name] = machine

@@ -100,8 +100,12 @@ class Machine:
         generation: machine_image.Generation = machine_image.FORKY,
         cpus: int = 2,
         memory: int = 4096,
+        disk: str = machine_image.DISK,
     ) -> None:
-        """Place the machine's files in ``directory``; ``number`` is the last byte of its address."""
+        """Place the machine's files in ``directory``; ``number`` is the last byte of its address.
+
+        ``disk`` is one of its generation's: with the first-boot programs, or ``machine_image.PLAIN_DISK``.
+        """
         self.segment = segment
         self.directory = directory
         self.number = number
@@ -109,6 +113,7 @@ class Machine:
         self.cpus = cpus
         self.memory = memory
         self.image = machine_image.machine_image(generation)
+        self.disk = disk
         self.process: subprocess.Popen[bytes] | None = None
         self.powered_on = 0.0
         self.panics = 0
@@ -119,7 +124,7 @@ class Machine:
         """Give the machine a disk on which nothing has ever been done: its generation's, or ``backing``."""
         disk = self.directory / "disk.qcow2"
         disk.unlink(missing_ok=True)
-        backing = backing or self.image / machine_image.DISK
+        backing = backing or self.image / self.disk
         form = json.loads(_run("qemu-img", "info", "--output=json", backing))["format"]
         _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", backing, disk)
 

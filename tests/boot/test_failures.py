@@ -17,6 +17,7 @@ import yaml
 
 from tests.boot.clusters import Cluster, report
 from tests.boot.machines import GATEWAY, PREFIX, Machine, Segment
+from tests.components import machine_image
 from tests.control_plane import deployment
 from tests.control_plane.deployment import Deployment
 from tests.control_plane.machines import Bench
@@ -26,8 +27,11 @@ MASTER = f"{PREFIX}.11"
 NODE, LATE_NODE = 21, 22
 UNIT = "kgen-firstboot"
 BY_HAND = f"systemctl start {UNIT}"
-# As at the first boot: cloud-init's script starts the unit and gets its code.
-AS_CLOUD_INIT = "rm -f /var/lib/cloud/instance/sem/config_scripts_user; cloud-init modules --mode=final"
+# As at a first boot, which has not failed yet: cloud-init's script starts the unit and gets its code.
+AS_CLOUD_INIT = (
+    f"systemctl reset-failed {UNIT}; rm -f /var/lib/cloud/instance/sem/config_scripts_user;"
+    " cloud-init modules --mode=final"
+)
 PAYLOAD = "/etc/kgen/payload.json"
 FIRST_BOOT_SECONDS = 900
 ENDPOINT_SECONDS = 30  # from reaching another cluster's endpoint to saying so
@@ -211,8 +215,9 @@ def master(cluster: Deployment) -> Neighbour:
 
 @pytest.fixture(scope="module")
 def machine(segment: Segment, cluster: Deployment) -> Machine:
-    """The node, powered on where everything is wrong."""
-    machine = Machine(segment, cluster.directory / "w1", NODE, cpus=1, memory=2048)
+    """The node, powered on where everything is wrong; its document brings the runner and the unit."""
+    disk = machine_image.PLAIN_DISK
+    machine = Machine(segment, cluster.directory / "w1", NODE, cpus=1, memory=2048, disk=disk)
     document = cluster.user_data("w1").with_suffix(".yaml.gz").read_bytes()
     machine.seed(document, "i-w1-1", vendor_data=provider_breaks(CONDITIONS))
     machine.power_on()

@@ -26,6 +26,7 @@ import yaml
 from kgen.runner import master
 from tests.boot.clusters import Cluster, chosen_seed, report
 from tests.boot.machines import Machine, Segment
+from tests.components import machine_image
 
 MASTER = 11
 # One master that two cores emulate misses the deadlines of leader election, which it has no use for.
@@ -183,7 +184,8 @@ def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     report(f"seed {seed}: {len(cuts)} cuts, runner {runner}")
     with Segment("cuts") as segment:
         cluster = Cluster(segment, tmp_path_factory.mktemp("cuts"), CLUSTER.format(runner=runner))
-        machine = cluster.machine("m1", MASTER)
+        disk = machine_image.PLAIN_DISK if runner == "embedded" else machine_image.DISK
+        machine = cluster.machine("m1", MASTER, disk=disk)
         with Witness(cluster) as witness:
             end = End(cluster, machine, witness)
             for cut in cuts:

@@ -36,6 +36,14 @@ BOOKWORM = Generation("bookworm", "1.33.13", etcd="3.5.24-0", coredns="1.12.0", 
 GENERATIONS = {generation.suite: generation for generation in (FORKY, TRIXIE, BOOKWORM)}
 
 DISK, KERNEL, INITRD = "disk.img", "vmlinuz", "initrd.img"
+PLAIN_DISK = "plain.qcow2"
+# What documents that bring the runner do not find on machines whose image is somebody else's.
+_FIRST_BOOT = (
+    "usr/local/lib/kgen",
+    "usr/local/sbin/kgen-firstboot",
+    "usr/lib/systemd/system/kgen-*",
+    "etc/systemd/system/*.wants/kgen-*",
+)
 _DISK_SIZE = "8G"
 _PACKAGES = (
     "systemd-sysv",
@@ -116,7 +124,7 @@ def machine_image(generation: Generation) -> Path:
     """Return a directory with ``disk.img`` (raw, sparse, one ext4 file system), ``vmlinuz`` and ``initrd.img``.
 
     kgen's own recipe makes it (``kgen bake``) from an installed Debian. The disk is never booted itself: machines get
-    an overlay of it.
+    an overlay of it, or of ``plain.qcow2``, which is the same without the first-boot programs and their units.
     """
     if os.geteuid():
         raise RuntimeError("making a machine's disk needs root: owners of files, chroot, mounts")
@@ -163,6 +171,7 @@ def _build(generation: Generation, bake: Path, archives: Path, directory: Path) 
     if done.returncode:
         raise RuntimeError(f"the recipe cannot be applied to {generation.suite}:\n{done.stdout}{done.stderr}")
     _make_disk(root, directory)
+    _make_plain_disk(directory)
 
 
 def cloud_image(suite: str) -> Path:
@@ -205,6 +214,19 @@ def _make_disk(root: Path, directory: Path) -> None:
         shutil.move(_newest(root / "boot", name), directory / name)
     cache.run(["mke2fs", "-q", "-t", "ext4", "-d", root, directory / DISK, _DISK_SIZE])
     shutil.rmtree(root)
+
+
+def _make_plain_disk(directory: Path) -> None:
+    """Write what is different on a disk without the first-boot programs."""
+    changed, plain = directory / "changed.img", directory / PLAIN_DISK
+    cache.run(["cp", "--sparse=always", directory / DISK, changed])
+    with mounted(changed, directory / "mounted") as root:
+        found = [path for pattern in _FIRST_BOOT for path in root.glob(pattern)]
+        cache.run(["rm", "-r", *found])
+    (directory / "mounted").rmdir()
+    cache.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", changed, plain])
+    cache.run(["qemu-img", "rebase", "-F", "raw", "-b", DISK, plain])
+    changed.unlink()
 
 
 def _newest(boot: Path, name: str) -> Path:

@@ -20,12 +20,16 @@ UNITS = (
 
 
 def launch(root: str) -> int:
-    """Make the runner a command and a unit, start it, wait for it; print how it failed and return its exit code."""
+    """Make the runner a command and a unit, start it, wait for it; print how it failed and return its exit code.
+
+    An image that has the units has started it already; what has failed then is not run a second time.
+    """
     for name, after, condition, target in UNITS:
         write(f"{root}/etc/systemd/system/kgen-{name}.service", UNIT.format(after, condition, __file__, target))
     return os.system(
         f"ln -sf {__file__} {root}/usr/local/sbin/kgen-firstboot;"
-        "systemctl enable --no-reload kgen-later kgen-firstboot && systemctl start kgen-firstboot"
+        "systemctl enable --no-reload kgen-later kgen-firstboot;"
+        "! systemctl is-failed -q kgen-firstboot && systemctl start kgen-firstboot"
     ) and status(root)
 
 

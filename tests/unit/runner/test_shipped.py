@@ -443,11 +443,18 @@ def test_a_wrong_argument_starts_nothing(machine, words):
     assert scratch.snapshot(machine.root) == before
 
 
-def launch(machine, programs, code):
-    """Run ``--launch`` with a systemctl that fails on ``start`` when it shall; return code, output and its calls."""
+ASKED = ["enable --no-reload kgen-later kgen-firstboot", "is-failed -q kgen-firstboot"]
+
+
+def launch(machine, programs, code, has_failed=False):
+    """Run ``--launch`` with a systemctl that fails on ``start`` when it shall; return code, output and its calls.
+
+    Nothing has failed before unless ``has_failed``.
+    """
     calls = programs / "calls"
     systemctl = programs / "systemctl"
-    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {calls}\ntest $1 != start || exit {int(code > 0)}\n')
+    answers = f"is-failed) exit {int(not has_failed)};; start) exit {int(code > 0)};;"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {calls}\ncase $1 in {answers} esac\n')
     systemctl.chmod(0o755)
     (machine.root / "usr/local/sbin").mkdir()
     found, output = verb(machine, "--launch", PATH=f"{programs}:/usr/bin:/bin")
@@ -461,7 +468,7 @@ def test_launch_makes_units_starts_one_and_returns_its_code(machine, tmp_path_fa
     found, output, calls = launch(machine, tmp_path_factory.mktemp("programs"), code)
     assert found == code
     assert output == ("failed in step etcd, 9 s since the start\nno\ndo\n" if code else "")
-    assert calls == ["enable --no-reload kgen-later kgen-firstboot", "start kgen-firstboot"]
+    assert calls == [*ASKED, "start kgen-firstboot"]
     assert (machine.root / "usr/local/sbin/kgen-firstboot").resolve() == machine.runner
     for line in (
         "Type=oneshot",
@@ -474,6 +481,15 @@ def test_launch_makes_units_starts_one_and_returns_its_code(machine, tmp_path_fa
         "WantedBy=multi-user.target",
     ):
         assert line in unit(machine, "kgen-firstboot")
+
+
+def test_launch_starts_nothing_again_that_has_failed_by_itself(machine, tmp_path_factory):
+    """An image that has the unit has started it before."""
+    report = {"phase": "failed", "step": "preflight", "seconds": 9, "error": "no", "hint": "do", "exit_code": 2}
+    machine.put(scratch.STATUS, json.dumps(report))
+    found, output, calls = launch(machine, tmp_path_factory.mktemp("programs"), 0, has_failed=True)
+    assert (found, calls) == (2, ASKED)
+    assert output == "failed in step preflight, 9 s since the start\nno\ndo\n"
 
 
 def unit(machine, name):
