@@ -34,6 +34,7 @@ AS_CLOUD_INIT = (
 )
 PAYLOAD = "/etc/kgen/payload.json"
 FIRST_BOOT_SECONDS = 900
+JOURNAL_SECONDS = 60
 ENDPOINT_SECONDS = 30  # from reaching another cluster's endpoint to saying so
 YEAR = 365 * 86400
 # The masters are no machines of their own kind here, and lack what preflight asks of one.
@@ -126,19 +127,25 @@ class Failure:
         return str(self.status["error"])
 
 
-def failed(machine: Machine, start: str, since: int | None = None) -> Failure:
+def _journal(machine: Machine) -> str:
+    """Return what the unit has said in this boot, as a user reads it."""
+    return machine.shell(f"journalctl --boot --output=cat --unit={UNIT}").stdout
+
+
+def failed(machine: Machine, start: str, *, from_power_on: bool = False) -> Failure:
     """Run ``start``, in which the unit fails, and return how; the same sentence must stand everywhere.
 
-    ``since`` is where the console's text begins to count: here and now, unless given.
+    What the console and the journal have said before does not count, unless ``from_power_on``.
     """
-    before = len(machine.console()) if since is None else since
+    console, journal = (0, 0) if from_power_on else (len(machine.console()), len(_journal(machine)))
     done = machine.shell(
         f"({start}) >/dev/null 2>&1; cat /run/kgen/status.json; echo;"
-        f"set -- $(systemctl show --property=ExecMainStatus --property=InvocationID {UNIT} | sort | cut -d= -f2);"
-        f"echo $1; journalctl --output=cat _SYSTEMD_INVOCATION_ID=$2"
+        f"systemctl show --property=ExecMainStatus --value {UNIT}"
     )
-    status, code, journal = done.stdout.split("\n", 2)
-    failure = Failure(int(code), json.loads(status), journal, machine.console()[before:])
+    status, code = done.stdout.splitlines()
+    # journald reads what a unit has printed when it comes to it: on an emulated machine that may be after its end.
+    machine.wait_for("hint in the journal", lambda: "To do: " in _journal(machine)[journal:], JOURNAL_SECONDS)
+    failure = Failure(int(code), json.loads(status), _journal(machine)[journal:], machine.console()[console:])
     assert failure.status["phase"] == "failed"
     assert failure.status["exit_code"] == failure.code
     assert failure.status["hint"]
@@ -230,7 +237,7 @@ def reports_every_finding(machine: Machine, wrong: Sequence[Condition]) -> None:
         "the report", lambda: "What was done: kgen-firstboot" in machine.console(), FIRST_BOOT_SECONDS
     )
     report(f"{machine.directory.name}: first boot failed {seconds:.0f} s after power-on")
-    failure = failed(machine, "true", since=0)
+    failure = failed(machine, "true", from_power_on=True)
     assert failure.code == 2
     for condition in wrong:
         assert f"{condition.check}: " in failure.error
