@@ -74,6 +74,24 @@ def test_containerd_of_the_tree_takes_the_configuration(tree):
     assert "/opt/cni/bin" in dump
 
 
+def test_containerd_starts_before_cloud_init_is_through(tree):
+    """Its unit says what the package's does, but for what it waits for."""
+    package = (tree.root / "usr/lib/systemd/system/containerd.service").read_text()
+    early = (tree.root / "etc/systemd/system/containerd.service").read_text()
+    lines = [line for line in early.rstrip().splitlines() if not line.startswith("#")]
+    for line in (
+        "DefaultDependencies=no",
+        "Conflicts=shutdown.target",
+        "Before=shutdown.target",
+        "After=local-fs.target systemd-tmpfiles-setup.service systemd-modules-load.service",
+    ):
+        lines.remove(line)
+    assert "dbus.service" not in early
+    assert lines == [
+        line.replace(" dbus.service", "") for line in package.rstrip().splitlines() if not line.startswith("#")
+    ]
+
+
 def test_it_has_no_secret_of_the_cluster(tree):
     """The bundle of the very cluster file: not a key, not a token, not a certificate of it is anywhere in the tree."""
     cluster = tree.directory / "cluster.yaml"

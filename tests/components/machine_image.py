@@ -40,7 +40,7 @@ PLAIN_DISK = "plain.qcow2"
 # What documents that bring the runner do not find on machines whose image is somebody else's.
 _FIRST_BOOT = (
     "usr/local/lib/kgen",
-    "usr/local/sbin/kgen-firstboot",
+    "etc/systemd/system/containerd.service",
     "usr/lib/systemd/system/kgen-*",
     "etc/systemd/system/*.wants/kgen-*",
 )
@@ -75,9 +75,14 @@ _PACKAGES = (
 )
 # The kernel draws a random number at its first look at an entry of conntrack's table, and patches itself to never do it
 # again. When kube-proxy is the one to look, at two entries, QEMU sometimes runs into the half-patched place: a panic.
+# This comes while cloud-init waits for the network, and takes nothing from what is measured.
 _SETTLE = """\
 [Unit]
 Description=One look at one entry of the conntrack table, before anybody looks at two
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+After=local-fs.target network-pre.target
 
 [Service]
 Type=oneshot

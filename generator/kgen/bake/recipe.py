@@ -112,6 +112,7 @@ def _means(cluster: Cluster) -> dict[str, str]:
         "apply": resources.template_text("bake/apply"),
         **{f"scripts/{name}": resources.template_text(f"bake/scripts/{name}") for name in scripts},
         **{f"salt/{name}": resources.template_text(f"salt/{name}") for name in states},
+        "salt/kgen/files/containerd.service": resources.template_text("bake/files/containerd.service"),
         **{f"salt/kgen/files/containerd-{it}.toml": containerd_config(cluster, it) for it in CONTAINERD_FORMATS},
     }
 

@@ -22,6 +22,10 @@ from kgen.errors import InputError
 
 _UNITS = PurePosixPath("/etc/systemd/system")
 _WANTED = _UNITS / "multi-user.target.wants"
+_CONTAINERD_UNITS = {
+    _UNITS / "containerd.service": "waits for cloud-init, and the first boot for it",
+    _WANTED / "containerd.service": "does not start at boot",
+}
 _FIRST_BOOT = (_WANTED / "kgen-firstboot.service", _UNITS / "cloud-init.target.wants/kgen-later.service")
 _CONTENT = PurePosixPath("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256")
 _CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
@@ -105,9 +109,9 @@ def _containerd(root: Path, recipe: Recipe) -> Iterator[Difference]:
         yield Difference(str(path), "is missing")
     elif found.read_text(encoding="utf-8", errors="replace") not in texts:
         yield Difference(str(path), "has another content")
-    unit = _WANTED / "containerd.service"
-    if not os.path.lexists(_below(root, unit)):
-        yield Difference(str(unit), "is missing: containerd does not start at boot")
+    for unit, lost in _CONTAINERD_UNITS.items():
+        if not os.path.lexists(_below(root, unit)):
+            yield Difference(str(unit), f"is missing: containerd {lost}")
     for name in _CNI_PLUGINS:
         plugin = PurePosixPath("/opt/cni/bin", name)
         link = _below(root, plugin)

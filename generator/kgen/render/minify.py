@@ -14,6 +14,8 @@ from itertools import chain, product
 
 _DOCSTRING = '"""'
 _STRING = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
+_PREFIX = re.compile(r"(?:(?<!\w)[bf])?$")
+_SHORT_OCTAL = re.compile(r"\\[0-7]{1,2}.$")
 _DROPPED = re.compile(r"#|from \.|from typing import ")
 _DEFINITION = re.compile(r" *def .*:$")
 _ANNOTATION = re.compile(r": [A-Za-z]+(?=[,)]| = )| -> .*(?=:$)")
@@ -38,9 +40,10 @@ Names = dict[str, str]
 def statements(source: str) -> tuple[str, ...]:
     """Return the statements of a module, one a line and one blank a level, without what only readers need.
 
-    That is: comments, docstrings, annotations, imports of the runner's own modules, and blanks around operators.
+    That is: comments, docstrings, annotations, imports of the runner's own modules, blanks around operators, and the
+    seams of strings.
     """
-    return tuple(_joined(map(_tight, _stripped(source))))
+    return tuple(map(_seamless, _joined(map(_tight, _stripped(source)))))
 
 
 def shortened(lines: Sequence[str]) -> Iterator[str]:
@@ -88,6 +91,23 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
         if depth == 0:
             yield pending
             pending = ""
+
+
+def _seamless(line: str) -> str:
+    """Return the line with string literals of one kind that stand side by side as one."""
+    code, *rest = _STRING.split(line)
+    found = [code]
+    kind = None
+    for literal, code in zip(rest[::2], rest[1::2], strict=True):
+        last = _PREFIX.search(found[-1])
+        prefix = last[0] if last else ""
+        beside = found[-1].strip() == prefix and kind == prefix + literal[0]
+        if beside and not (_SHORT_OCTAL.search(found[-2]) and literal[1].isdigit()):
+            found[-2:] = [found[-2][:-1] + literal[1:], code]
+        else:
+            found += [literal, code]
+            kind = prefix + literal[0]
+    return "".join(found)
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:

@@ -13,6 +13,15 @@ containerd-config-{{ format }}:
       - pkg: packages
 {%- endfor %}
 
+containerd-early:
+  file.managed:
+    - name: /etc/systemd/system/containerd.service
+    - source: salt://kgen/files/containerd.service
+    - template: jinja
+    - mode: '0644'
+    - require:
+      - pkg: packages
+
 # Network plugins that are installed later by a DaemonSet come to /opt/cni/bin, so that is the only place containerd looks.
 cni-plugins:
   cmd.run:
