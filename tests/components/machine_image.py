@@ -102,11 +102,12 @@ _CLOUD_CONFIG = "etc/cloud/cloud.cfg.d/90-image.cfg"
 _NO_SSH = "ssh_genkeytypes: []\nlocale: false\n"
 _SSH = ("openssh-client", "openssh-server", "sudo")
 _ENABLED = ("settle-conntrack", "systemd-networkd", "systemd-resolved")
-# A getty hangs the serial line up under whoever writes to it; the timers would compete with what is tested.
+# A getty hangs the serial line up under whoever writes to it; the others would compete with what is tested.
 _MASKED = (
     "serial-getty@ttyS0.service",
     "getty@tty1.service",
     "dpkg-db-backup.timer",
+    "e2scrub_reap.service",
     "e2scrub_all.timer",
     "fstrim.timer",
 )

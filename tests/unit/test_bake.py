@@ -122,8 +122,8 @@ def test_the_pillar_is_data_that_no_input_turns_into_a_template(tmp_path):
 
 
 def unit(text):
-    """Return the lines that say something, without description and what orders the unit or lets it go first."""
-    ignored = ("#", "[", "Description=", "DefaultDependencies=", "Conflicts=", "Before=", "Nice=")
+    """Return the lines that say something, without description and what orders the unit."""
+    ignored = ("#", "[", "Description=", "DefaultDependencies=", "Conflicts=", "Before=")
     lines = (line.replace("After=basic.target ", "After=") for line in text.splitlines())
     return {line for line in lines if line and not line.startswith(ignored)}
 
