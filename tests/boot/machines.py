@@ -35,8 +35,8 @@ KERNEL_ARGUMENTS = (
     # Go sleeps for microseconds: 1,400 timer interrupts a second, each of which is emulated at great cost. Timers that
     # end with the kernel's tick make every mark of a boot come a tenth to a third earlier, kubeadm's as well as kgen's.
     " highres=off"
-    # Where QEMU's translator finds its blocks depends on addresses: with random ones cloud-init's Python takes 5 or 11 s
-    # to import itself, by chance, with these always 5 to 6.
+    # How fast QEMU's translator finds its blocks depends on their addresses: with random ones cloud-init's Python takes
+    # 5 or 11 s to import itself, by chance; with these it is 5 to 6 each time.
     " norandmaps nokaslr"
 )
 
