@@ -156,9 +156,10 @@ def boot(contestant: Contestant, cluster: Cluster, master: Machine, node: Machin
     if contestant.name == "kubeadm":
         text = master.shell("cat /etc/kubernetes/admin.conf").stdout
         (cluster.outputs / "admin.conf").write_text(text, encoding="utf-8")
-    Watch(cluster, f"{NODES}m1", _is_ready).seconds(master)
+    watch = Watch(cluster, f"{NODES}m1", _is_ready)
+    watch.seconds(master)
     marks["CoreDNS rolled out"] = Watch(cluster, COREDNS, _is_rolled_out).seconds(master)
-    marks["master Ready"] = _became_ready(cluster, "m1") - (time.time() - time.monotonic() + master.powered_on)
+    marks["master Ready"] = _became_ready(watch.seen) - (time.time() - time.monotonic() + master.powered_on)
     watch = Watch(cluster, f"{NODES}w1", _is_ready)
     node.power_on()
     marks["node start"] = _shown(node, contestant.node_start)
@@ -167,13 +168,14 @@ def boot(contestant: Contestant, cluster: Cluster, master: Machine, node: Machin
 
 
 class Watch:
-    """One object of the cluster, followed through one kubectl until it is as it shall be."""
+    """One object of the cluster, followed through one kubectl until it is as it shall be, as ``seen`` then is."""
 
     def __init__(self, cluster: Cluster, path: str, is_there: Callable[[Any], bool]) -> None:
         """Begin to follow what the list at ``path`` selects; ``is_there`` looks at the object."""
         self._command = cluster.kubectl_command("get", "--raw", path)
         self._is_there = is_there
         self._when = 0.0
+        self.seen: Any = None
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
@@ -182,7 +184,7 @@ class Watch:
                 for line in process.stdout or ():
                     event = json.loads(line)  # an error's object is a Status, and the watch's end
                     if event["type"] != "ERROR" and self._is_there(event["object"]):
-                        self._when = time.monotonic()
+                        self._when, self.seen = time.monotonic(), event["object"]
                         process.kill()
                         return
             time.sleep(0.5)  # the API server is not there yet, or has ended the watch
@@ -221,9 +223,9 @@ def _is_ready(node: Any) -> bool:
     return bool(_ready(node))
 
 
-def _became_ready(cluster: Cluster, name: str) -> float:
+def _became_ready(node: Any) -> float:
     """Return when a Node became Ready, in seconds since the epoch; machines take their clocks from this host."""
-    return datetime.fromisoformat(_ready(cluster.get("node", name))["lastTransitionTime"]).timestamp()
+    return datetime.fromisoformat(_ready(node)["lastTransitionTime"]).timestamp()
 
 
 def _is_rolled_out(deployment: Any) -> bool:
