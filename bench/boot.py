@@ -184,7 +184,7 @@ class Watch:
                 for line in process.stdout or ():
                     event = json.loads(line)  # an error's object is a Status, and the watch's end
                     if event["type"] != "ERROR" and self._is_there(event["object"]):
-                        self._when, self.seen = time.monotonic(), event["object"]
+                        self.seen, self._when = event["object"], time.monotonic()  # the time last: it is waited for
                         process.kill()
                         return
             time.sleep(0.5)  # the API server is not there yet, or has ended the watch

@@ -14,7 +14,7 @@ from itertools import chain, product
 
 _DOCSTRING = '"""'
 _STRING = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
-_PREFIX = re.compile(r"(?:(?<!\w)[bf])?$")
+_PREFIX = re.compile(r"(?:(?<!\w)[bfr]{1,2})?$")
 _SHORT_OCTAL = re.compile(r"\\[0-7]{1,2}.$")
 _DROPPED = re.compile(r"#|from \.|from typing import ")
 _DEFINITION = re.compile(r" *def .*:$")

@@ -10,7 +10,7 @@ import pytest
 
 from kgen import resources
 from kgen.config.model import Role
-from kgen.render import runner_source
+from kgen.render import minify, runner_source
 
 ROLES = get_args(Role)
 PROGRAMS = [(role, runner_source.DOCUMENT_MODULES) for role in ROLES] + [
@@ -218,3 +218,20 @@ def test_holds_no_comment_and_fits(program):
 
 def test_a_node_ships_no_module_for_masters():
     assert "etcd" not in runner_source.assemble("node")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'x = ("a" "b" "c")',
+        'x = (f"{y}" f"b" "c{d}")',
+        'x = (b"\\0" b"1" b"\\0")',
+        'x = ("\\01" "1" "\\1012")',
+        """x = ("a" 'b' "c")""",
+        'x = (r"\\d" "\\n" r"\\d" r"\\w")',
+        'x = ["a", "b" if "c" in "d" else "e"]',
+    ],
+)
+def test_strings_side_by_side_stay_what_they_are(source):
+    (shipped,) = minify.statements(source)
+    assert ast.dump(ast.parse(shipped)) == ast.dump(ast.parse(source))
