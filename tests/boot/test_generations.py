@@ -1,4 +1,4 @@
-"""A master of each generation: a Debian suite and the Kubernetes release that its machines carry."""
+"""A master of each generation: a Debian suite and the Kubernetes release that its machines carry; with an odd name."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ networking: {{podSubnet: 10.244.0.0/16, plugin: bridge}}
 controllerManager: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
 scheduler: {{extraArgs: [{{name: leader-elect, value: "false"}}]}}
 machines:
-  - {{name: m1, role: master, address: 10.88.0.11}}
+  - {{name: "{name}", role: master, address: 10.88.0.11}}
 """
+# Two that are something else to YAML wherever somebody forgets the quotes, and one with all that a name may have.
+NAMES = {"bookworm": "007.prod--1.example.org", "trixie": "1e3", "forky": "null"}
 # In the image of each: cloud-init, Python, containerd.
 VERSIONS = {
     "bookworm": ("22.4", "3.11", "1.6"),
@@ -36,14 +38,16 @@ VERSIONS = {
 )
 def test_master_becomes_ready(suite: str, tmp_path: Path) -> None:
     generation = machine_image.GENERATIONS[suite]
+    name = NAMES[suite]
     with Segment(suite) as segment:
-        cluster = Cluster(segment, tmp_path, CLUSTER.format(version=generation.kubernetes), generation)
-        machine = cluster.machine("m1", 11)
+        cluster = Cluster(segment, tmp_path, CLUSTER.format(version=generation.kubernetes, name=name), generation)
+        machine = cluster.machine(name, 11)
         machine.power_on()
         done = cluster.kgen("wait", "cluster.yaml", "--timeout", "20m", timeout=1500)
         assert done.returncode == 0, done.stderr + machine.console()[-6000:]
-        node = cluster.get("node", "m1")
+        node = cluster.get("node", name)
         assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{generation.kubernetes}"
+        assert machine.shell("hostname").stdout.strip() == name
         cloud_init, python, containerd = VERSIONS[suite]
         assert f" {cloud_init}" in machine.shell("cloud-init --version 2>&1").stdout
         assert f" {python}." in machine.shell("python3 --version").stdout
