@@ -237,7 +237,9 @@ def test_signal_in_the_middle_leaves_nothing(here, number, code):
     nodes = "".join(f"  - {{name: n{n}, role: node}}\n" for n in range(3_000))
     text = (here / "prod.yaml").read_text().replace("pools:", f"{nodes}pools:")
     (here / "prod.yaml").write_text(text)
+    ours = signal.signal(number, signal.SIG_DFL)  # what a shell runs in the background inherits that it is ignored
     child = process(here, "render", "prod.yaml", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    signal.signal(number, ours)
     staging = here / "outputs/prod/.kgen-new"
     while not (staging / "200.new").exists() and child.poll() is None:
         time.sleep(0.01)
