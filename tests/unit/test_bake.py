@@ -3,13 +3,12 @@
 import json
 import stat
 import subprocess
-from pathlib import PurePosixPath
 
 import pytest
 
 from kgen import api, names
 from kgen.cli.main import run as kgen
-from kgen.runner import base, launch
+from kgen.runner import launch
 
 CLUSTER = """\
 apiVersion: kgen/v1
@@ -148,30 +147,26 @@ def programs(directory, **texts):
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "start", "done", "code"),
-    [(0, 0, True, 0), (None, 0, True, 0), (0, 1, False, 7), (2, 1, False, 7), (4, 0, True, 7), (0, 0, False, 7)],
+    ("has_failed", "start", "done", "code"), [(1, 0, True, 0), (1, 1, False, 7), (0, 1, False, 7), (1, 0, False, 7)]
 )
-def test_runcmd_of_a_baked_document_waits_and_returns_the_runners_code(tmp_path, exit_code, start, done, code):
+def test_runcmd_of_a_baked_document_waits_and_returns_the_runners_code(tmp_path, has_failed, start, done, code):
     """systemctl and the runner answer here as they would on a machine; on real ones the boot tier does this."""
     root = api.bake(cluster(tmp_path), tmp_path).root / "bake/salt/kgen/files"
     script = (root / str(names.BAKED_LAUNCH).lstrip("/")).read_text()
-    for path in (names.RUNNER_PATH, names.DONE_PATH, PurePosixPath(base.STATUS)):
+    for path in (names.RUNNER_PATH, names.DONE_PATH):
         assert str(path) in script
         script = script.replace(str(path), str(tmp_path / path.name))
     calls = tmp_path / "calls"
-    calls.touch()
-    path = programs(tmp_path / "bin", systemctl=f'echo "$@" >> {calls}; exit {start}\n')
-    if exit_code is not None:  # the first boot tells its story in the same words as a machine's
-        run = base.Run(str(tmp_path), "")
-        base.tell(run, "failed" if exit_code else "running", code=exit_code)
-        (tmp_path / base.STATUS.lstrip("/")).rename(tmp_path / PurePosixPath(base.STATUS).name)
+    systemctl = f'echo "$@" >> {calls}; case $1 in is-failed) exit {has_failed};; start) exit {start};; esac\n'
+    path = programs(tmp_path / "bin", systemctl=systemctl)
     (tmp_path / names.RUNNER_PATH.name).write_text("#!/bin/sh\necho $@; exit 7\n")
     (tmp_path / names.RUNNER_PATH.name).chmod(0o755)
     if done:
         (tmp_path / names.DONE_PATH.name).touch()
     ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": f"{path}:/usr/bin:/bin"})
     assert (ran.returncode, ran.stdout) == (code, "--status\n" if code else "")
-    assert calls.read_text().splitlines() == ["start kgen-firstboot"] * (not exit_code)
+    asked = ["is-failed --quiet kgen-firstboot"]
+    assert calls.read_text().splitlines() == asked + ["start kgen-firstboot"] * has_failed
 
 
 @pytest.mark.parametrize("words", [["--verify", "no-such-directory"], ["--verify", "."]])
