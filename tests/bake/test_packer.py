@@ -112,7 +112,8 @@ def test_packer_builds_an_image_that_boots(tmp_path: Path, generation: Generatio
         searched = subprocess.run(["grep", "-rlF", "--devices=skip", key, str(root)], capture_output=True, text=True)
         assert (searched.returncode, searched.stdout) == (1, "")
     with Segment("packer") as segment:
-        cluster = Cluster(segment, tmp_path / "cluster", CLUSTER.format(version=generation.kubernetes), generation)
+        text = CLUSTER.format(version=generation.kubernetes, name="m1")
+        cluster = Cluster(segment, tmp_path / "cluster", text, generation)
         machine = cluster.machine("m1", 11)
         machine.image = base  # its kernel
         machine.new_disk(disk)
