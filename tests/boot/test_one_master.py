@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import ssl
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.boot.clusters import Cluster
 from tests.boot.machines import GATEWAY, Segment
@@ -143,6 +145,17 @@ def test_kubelet_certificates_came_from_csrs(cluster: Cluster) -> None:
 
 def _certificate(request: dict[str, dict[str, str]]) -> str:
     return base64.b64decode(request["status"]["certificate"]).decode()
+
+
+def test_kubelets_serve_with_the_certificate_that_their_first_boot_made(cluster: Cluster) -> None:
+    script = "import ssl, sys; print(ssl.get_server_certificate((sys.argv[1], 10250)))"
+    for name, machine in cluster.machines.items():
+        shown = cluster.segment.run(sys.executable, "-c", script, machine.address)
+        certificate = x509.load_pem_x509_certificate(shown.stdout.encode())
+        assert certificate.subject.rfc4514_string() == f"CN={name}"
+        key = certificate.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey), "the kubelet has made its own"
+        assert key.curve.name == "secp256r1"
 
 
 def test_kubeadm_accepts_the_master(cluster: Cluster) -> None:

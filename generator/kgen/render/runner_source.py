@@ -39,7 +39,10 @@ DOCUMENT_MODULES = ("launch",)
 LABEL_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels",), "node": ()}
 """What only some clusters need; it stands there, too."""
 
-BAKED_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels", "image"), "node": ("image",)}
+BAKED_MODULES: dict[Role, tuple[str, ...]] = {
+    "master": ("labels", "image", "serving"),
+    "node": ("image", "serving"),
+}
 """What stands there in an image: it serves every cluster."""
 
 _HEAD = "#!/usr/bin/env python3"

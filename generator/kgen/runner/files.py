@@ -8,6 +8,8 @@ from typing import Any
 from .base import Run, write
 
 RESOLVED = "/run/systemd/resolve/resolv.conf"
+# Functions of the run: what an image makes beside the payload's files.
+MADE: Any = []
 
 
 def pem(run: Run, name: str) -> str:
@@ -60,3 +62,5 @@ def files(run: Run) -> None:
     for path, mode in run.body["directories"].items():
         os.makedirs(run.root + path, mode, exist_ok=True)
     stage(run, "files")
+    for make in MADE:
+        make(run)
