@@ -168,14 +168,12 @@ class Machine:
         if not (self.directory / "disk.qcow2").exists():
             self.new_disk()
         tap = self.segment.tap(self.number)
-        for path in (self.agent_socket, self.monitor_socket):
-            path.unlink(missing_ok=True)
+        self.agent_socket.unlink(missing_ok=True)
         words = [
             *("qemu-system-x86_64", "-accel", f"tcg,thread=multi,tb-size={TRANSLATIONS}", "-cpu", PROCESSOR),
             *("-smp", str(self.cpus), "-m", str(self.memory), "-display", "none", "-no-reboot", "-nodefaults"),
             *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
-            *("-qmp", f"unix:{self.monitor_socket},server=on,wait=off"),
             *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
             *("-kernel", str(self.image / machine_image.KERNEL), "-initrd", str(self.image / machine_image.INITRD)),
             *("-append", KERNEL_ARGUMENTS),
@@ -199,38 +197,10 @@ class Machine:
             process.send_signal(signal.SIGKILL)
             process.wait()
 
-    def pause(self) -> None:
-        """Let no time pass inside the machine."""
-        self._monitor("stop")
-
-    def resume(self) -> None:
-        """Let it go on where it was."""
-        self._monitor("cont")
-
-    def _monitor(self, command: str) -> None:
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(60)
-            link.connect(str(self.monitor_socket))
-            with link.makefile("rw", encoding="utf-8") as file:
-                file.readline()  # QEMU's greeting
-                for each in ("qmp_capabilities", command):
-                    file.write(json.dumps({"execute": each}) + "\n")
-                    file.flush()
-                    answer: dict[str, Any] = {}
-                    while not answer.keys() & {"return", "error"}:  # events come in between
-                        answer = json.loads(file.readline())
-                    if "error" in answer:
-                        raise RuntimeError(f"QEMU: {answer['error']}")
-
     @property
     def console_log(self) -> Path:
         """Return the path of everything the console ever showed."""
         return self.directory / "console.log"
-
-    @property
-    def monitor_socket(self) -> Path:
-        """Return QEMU's own socket."""
-        return self.directory / "monitor.sock"
 
     @property
     def agent_socket(self) -> Path:
