@@ -168,8 +168,8 @@ def boot(contestant: Contestant, cluster: Cluster, master: Machine, node: Machin
     marks["node start"] = _shown(node, contestant.node_start)
     marks["node Ready"] = watch.seconds(node)
     if contestant.unit:
-        for mark, machine in (("start", master), ("node start", node)):
-            marks[mark] -= _silence(machine, contestant.unit, contestant.start)
+        marks["start"] -= _silence(master, contestant.unit, contestant.start)
+        marks["node start"] -= _silence(node, contestant.unit, contestant.node_start)
     return marks
 
 

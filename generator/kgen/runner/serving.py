@@ -106,7 +106,7 @@ def signed(name: str, now: float) -> Any:
 
 
 def serving(run: Run) -> None:
-    """Make them, unless they are there, or the kubelet is told to take or ask for others.
+    """Make the certificate and its key, unless they are there, or the kubelet is told to take or ask for others.
 
     The certificate comes last: what a power cut leaves without it is made again.
     """

@@ -16,7 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests import clusters
+from tests.components import debian
 
 from kgen import pipeline, preflight_rows
 from kgen.config.model import Cluster, Role
@@ -32,6 +34,18 @@ DONE = "var/lib/kgen/done"
 PAYLOAD = "etc/kgen/payload.json"
 NOT_HERE = ["isprivilegeduser", "cri"]
 """Findings that are no fault of a scratch root: whoever runs the tests, without a container runtime."""
+
+PYTHONS = [
+    pytest.param(None, id="this"),
+    pytest.param("bullseye", id="oldest", marks=pytest.mark.real),
+    pytest.param("forky", id="newest", marks=pytest.mark.real),
+]
+"""The suites whose Python runs the runner; None is the one that runs the tests."""
+
+
+def python_of(suite: str | None) -> list[str | Path]:
+    """Return the command line of a suite's Python, for which every warning is an error."""
+    return [debian.python(suite), "-I", "-W", "error"] if suite else [sys.executable, "-I", "-S", "-W", "error"]
 
 
 def payloads(cluster: Cluster) -> Mapping[str, Payload]:
@@ -52,6 +66,12 @@ def body_for_this_host(payload: Payload, **changes: Any) -> dict[str, Any]:
     body = json.loads(payload_json.canonical(payload_json.body(payload)))
     here = {"name": HOST, "addresses": ["127.0.0.1"], "ports": [], "ignorePreflightErrors": NOT_HERE}
     return {**body, **here, **changes}
+
+
+def body_up_to_the_kubelet(role: Role) -> dict[str, Any]:
+    """Return a body with which nothing of a first boot but its beginning can be done here: no endpoint answers."""
+    changes = {"server": "https://127.0.0.1:1", "waitFactor": 0.001} if role == "node" else {}
+    return body_for_this_host(default_payloads()[role], **changes)
 
 
 def seal(body: dict[str, Any], runner: str) -> str:

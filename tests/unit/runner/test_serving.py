@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import ssl
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -15,19 +14,11 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.components import debian
-from tests.unit.runner import scratch
-from tests.unit.runner.scratch import STATE, Baked
+from tests.unit.runner.scratch import PYTHONS, STATE, Baked, body_up_to_the_kubelet, python_of
 
 from kgen.runner import serving
 
 CERTIFICATE, KEY = (f"var/lib/kubelet/pki/kubelet.{end}" for end in ("crt", "key"))
-
-
-def body(role, **changes):
-    """Return a body with which preflight passes here, and the node's endpoint does not answer."""
-    given = {"server": "https://127.0.0.1:1", "waitFactor": 0.001} if role == "node" else {}
-    return scratch.body_for_this_host(scratch.default_payloads()[role], **given, **changes)
 
 
 def decoded(name, now=1_000_000_000.0):
@@ -74,13 +65,10 @@ def test_a_secret_is_never_outside_of_the_group(monkeypatch, drawn):
     assert 1 <= serving.secret() < serving.ORDER
 
 
-@pytest.mark.parametrize(
-    "suite", [None, pytest.param("bullseye", marks=pytest.mark.real), pytest.param("forky", marks=pytest.mark.real)]
-)
+@pytest.mark.parametrize("suite", PYTHONS)
 @pytest.mark.parametrize("role", ["master", "node"])
 def test_a_server_takes_both_and_a_client_that_trusts_it_connects(tmp_path, role, suite):
-    python = [debian.python(suite), "-I", "-W", "error"] if suite else [sys.executable, "-I", "-S", "-W", "error"]
-    machine = Baked(tmp_path, body(role), python)
+    machine = Baked(tmp_path, body_up_to_the_kubelet(role), python_of(suite))
     machine.run()
     assert oct((tmp_path / KEY).stat().st_mode)[-3:] == "600"
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -100,13 +88,13 @@ def test_a_server_takes_both_and_a_client_that_trusts_it_connects(tmp_path, role
 
 @pytest.mark.parametrize("configured", ["serverTLSBootstrap: true", "tlsCertFile: /etc/kubernetes/kubelet.crt"])
 def test_a_kubelet_that_is_told_to_take_another_gets_none(tmp_path, configured):
-    machine = Baked(tmp_path, with_configuration(body("master"), configured))
+    machine = Baked(tmp_path, with_configuration(body_up_to_the_kubelet("master"), configured))
     machine.run()
     assert not (tmp_path / CERTIFICATE).exists()
 
 
 def test_it_is_made_once(tmp_path):
-    machine = Baked(tmp_path, body("master"))
+    machine = Baked(tmp_path, body_up_to_the_kubelet("master"))
     machine.run()
     first = (tmp_path / CERTIFICATE).read_bytes()
     forget(machine, "files")
@@ -115,7 +103,7 @@ def test_it_is_made_once(tmp_path):
 
 
 def test_a_key_that_a_power_cut_left_alone_is_made_again(tmp_path):
-    machine = Baked(tmp_path, body("master"))
+    machine = Baked(tmp_path, body_up_to_the_kubelet("master"))
     machine.run()
     (tmp_path / CERTIFICATE).unlink()
     forget(machine, "files")

@@ -5,28 +5,20 @@ import os
 import re
 import stat
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests import clusters
-from tests.components import debian
 from tests.unit.runner import scratch
-from tests.unit.runner.scratch import DONE, PAYLOAD, STATE, Scratch
+from tests.unit.runner.scratch import DONE, PAYLOAD, PYTHONS, STATE, Scratch, python_of
 
 from kgen.config.model import HttpProxy
 from kgen.payload import expand
 from kgen.render import payload_json
 
 KILL = Path(__file__).parents[2] / "control_plane" / "interrupted.py"
-OLDEST, NEWEST = "bullseye", "forky"
-PYTHONS = [
-    pytest.param(None, id="this"),
-    pytest.param(OLDEST, id="oldest", marks=pytest.mark.real),
-    pytest.param(NEWEST, id="newest", marks=pytest.mark.real),
-]
 START = "enable --now --no-reload kubelet"
 UP_TO_FILES = ["preflight", "system", "files"]
 UP_TO_KUBELET = [*UP_TO_FILES, "etcd-guard", "write-etcd"]
@@ -65,7 +57,7 @@ def written(role):
 
 @pytest.mark.parametrize("suite", PYTHONS)
 def test_a_master_gets_to_the_kubelet(tmp_path, suite):
-    python = [debian.python(suite), "-I", "-W", "error"] if suite else [sys.executable, "-I", "-S", "-W", "error"]
+    python = python_of(suite)
     machine = Scratch(tmp_path, body(), python)
     code, output = machine.run()
     assert code == 1, output
@@ -81,8 +73,8 @@ def test_a_master_gets_to_the_kubelet(tmp_path, suite):
 
 @pytest.mark.parametrize("suite", PYTHONS)
 def test_a_node_waits_for_its_endpoint(tmp_path, suite):
-    python = [debian.python(suite), "-I", "-W", "error"] if suite else [sys.executable, "-I", "-S", "-W", "error"]
-    machine = Scratch(tmp_path, body("node", server="https://127.0.0.1:1", waitFactor=0.001), python)
+    python = python_of(suite)
+    machine = Scratch(tmp_path, scratch.body_up_to_the_kubelet("node"), python)
     code, output = machine.run()
     assert code == 3, output
     assert machine.steps() == UP_TO_FILES
