@@ -16,8 +16,10 @@ ROLE_MODULES: dict[Role, tuple[str, ...]] = {
     "master": (
         "base",
         "files",
+        "answers",
         "api",
         "payload",
+        "curve",
         "points",
         "cri",
         "preflight",
@@ -29,7 +31,7 @@ ROLE_MODULES: dict[Role, tuple[str, ...]] = {
         "loop",
         "master",
     ),
-    "node": ("base", "files", "api", "payload", "cri", "preflight", "machine", "loop", "node"),
+    "node": ("base", "files", "answers", "once", "payload", "cri", "preflight", "machine", "loop", "node"),
 }
 """The modules of each role's program, each after those it imports; the last holds its table of steps."""
 
@@ -41,7 +43,7 @@ LABEL_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels",), "node": ()}
 
 BAKED_MODULES: dict[Role, tuple[str, ...]] = {
     "master": ("labels", "image", "serving"),
-    "node": ("image", "serving"),
+    "node": ("image", "curve", "serving"),
 }
 """What stands there in an image: it serves every cluster."""
 

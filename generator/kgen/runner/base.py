@@ -1,6 +1,5 @@
 """One run of the runner: where it works, what it was told, how it reads, writes, reports and waits."""
 
-import http.client
 import json
 import os
 import time
@@ -86,8 +85,8 @@ def wait(run: Run, what: str, probe: Any, seconds: float = 240, hint: str = "see
     while True:
         try:
             return probe()
-        except (OSError, http.client.HTTPException) as problem:
-            error = f"waiting for {what}: {problem or type(problem).__name__}"
+        except OSError as problem:
+            error = f"waiting for {what}: {problem}"
         waited = time.monotonic() - begin
         if waited > seconds:
             raise Stop(3, f"gave up after {seconds:g} s {error}", hint)

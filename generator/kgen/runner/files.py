@@ -2,7 +2,7 @@
 
 import base64
 import os
-import ssl
+import re
 from typing import Any
 
 from .base import Run, write
@@ -12,11 +12,16 @@ RESOLVED = "/run/systemd/resolve/resolv.conf"
 MADE: Any = []
 
 
+def armored(label: str, der: str) -> str:
+    """Return what is hexadecimal DER as PEM of this label (RFC 7468)."""
+    lines = re.findall(".{1,64}", base64.b64encode(bytes.fromhex(der)).decode())
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
+
+
 def pem(run: Run, name: str) -> str:
     """Return the PEM text of a blob."""
     label, *blocks = run.body["blobs"][name]
-    # Only the label differs between the kinds of PEM.
-    return "".join(ssl.DER_cert_to_PEM_cert(bytes.fromhex(der)).replace("CERTIFICATE", label) for der in blocks)
+    return "".join(armored(label, der) for der in blocks)
 
 
 def pair(run: Run, name: str) -> str:

@@ -5,11 +5,9 @@ It would have forgotten its votes. etcd answers GET /members on its peer port, a
 """
 
 import _thread
-import http.client
 import json
 import os
 import socket
-import ssl
 import time
 from typing import Any
 
@@ -37,6 +35,8 @@ def answer_fresh(run: Run, context: Any) -> None:
 
 def answer_peers(run: Run, client: str) -> None:
     """Answer at this member's peer URL in the background; both sides show certificates of etcd's CA."""
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(client)
     context.load_verify_locations(cadata=pem(run, "etcd/ca.crt"))
@@ -73,7 +73,7 @@ def etcd_guard(run: Run) -> None:
         for name, url in list(missing.items()):
             try:
                 members = json.loads(get(connect(url, pem(run, "etcd/ca.crt"), client), "/members"))
-            except (OSError, http.client.HTTPException) as error:
+            except OSError as error:
                 problem = error
             else:
                 if "fresh" not in members:

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-import traceback
 from typing import Any
 
 from .base import STATUS, Run, Stop, read, tell, write
@@ -80,7 +79,9 @@ def main(words: Any, steps: Any) -> Any:
     except OSError as problem:
         code, error, hint = 1, problem, "repair it"
     except Exception as problem:
-        # Only its kind and place: its message may quote the payload.
+        # Only its kind and place: its message may quote the payload. Imported here: that takes as long as all else.
+        import traceback
+
         traceback.print_tb(problem.__traceback__)
         code, error, hint = 1, type(problem), "report it"
     tell(run, "failed", f"{error}", hint, code)

@@ -4,7 +4,8 @@ import json
 import re
 import sys
 
-from .api import MERGE, ask, connect, expect, get, node_path
+from .answers import expect, node_path
+from .api import MERGE, ask, connect, get
 from .base import Run, read, write
 from .files import files, stage
 from .guard import etcd_guard, write_etcd

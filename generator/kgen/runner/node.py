@@ -6,13 +6,13 @@ import re
 import ssl
 import sys
 import time
-from typing import Any
 
-from .api import MERGE, ask, connect, expect, get, node_path
+from .answers import expect, node_path, trust
 from .base import Pending, Run, Stop, read, wait
 from .files import files, pem
 from .loop import main
 from .machine import CURRENT, certificate, cleanup, done, kubelet, system
+from .once import ask
 from .preflight import preflight
 
 BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
@@ -22,11 +22,11 @@ def endpoint(run: Run) -> None:
     """Wait until the cluster's endpoint answers and takes the bootstrap token."""
     token = re.findall(r'token: "?([\w.]+)', read(run.root + BOOTSTRAP))[0]
     url = run.body["server"]
-    link = connect(url, pem(run, "ca.crt"))
+    context = trust(pem(run, "ca.crt"))
 
     def probe() -> None:
         try:
-            status, said = ask(link, "GET", "/readyz", None, {"Authorization": "Bearer " + token})
+            status, said = ask(url, context, "GET", "/readyz", f"Authorization: Bearer {token}\r\n")
         except ssl.SSLCertVerificationError as error:
             # Too early, too late, another host, another address: the CA is the right one.
             if error.verify_code in (9, 10, 62, 64):
@@ -41,20 +41,21 @@ def endpoint(run: Run) -> None:
     wait(run, url, probe, 900, "are the masters up?")
 
 
-def own(run: Run) -> Any:
-    """Return the connection with the kubelet's own certificate, after a pause.
+def own(run: Run, method: str, headers: str = "", body: str = "") -> str:
+    """Ask for this machine's Node with the kubelet's own certificate, after a pause, and return what is said.
 
     On one processor every question takes its time from the start of the kubelet, which is what the answer waits for.
     """
-    time.sleep(0.6)
-    run.link = run.link or connect(run.body["server"], pem(run, "ca.crt"), run.root + CURRENT)
-    return run.link
+    time.sleep(1)
+    run.link = run.link or trust(pem(run, "ca.crt"), run.root + CURRENT)
+    return expect(*ask(run.body["server"], run.link, method, node_path(run), headers, body))
 
 
 def registered(run: Run) -> None:
     """Wait until the kubelet has registered the Node, and annotate it; then nothing needs the token any more."""
-    body = {"metadata": {"annotations": run.body["node"]["annotations"]}}
-    wait(run, "Node " + run.body["name"], lambda: expect(*ask(own(run), "PATCH", node_path(run), body, MERGE)))
+    merge = "Content-Type: application/merge-patch+json\r\n"
+    body = json.dumps({"metadata": {"annotations": run.body["node"]["annotations"]}})
+    wait(run, "Node " + run.body["name"], lambda: own(run, "PATCH", merge, body))
     if os.path.exists(run.root + BOOTSTRAP):
         os.remove(run.root + BOOTSTRAP)
 
@@ -63,7 +64,7 @@ def ready(run: Run) -> None:
     """Wait until the Node is Ready, or lacks nothing but a CNI plugin, which may come later."""
 
     def probe() -> None:
-        for each in json.loads(get(own(run), node_path(run)))["status"].get("conditions", ()):
+        for each in json.loads(own(run, "GET"))["status"].get("conditions", ()):
             if each["type"] == "Ready":
                 if each["status"] == "True" or "NetworkReady=false" in each["message"]:
                     return

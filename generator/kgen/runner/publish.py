@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from .api import ask, connect, expect
+from .answers import expect
+from .api import ask, connect
 from .base import Run, Stop
 from .files import b64, expand, pair, pem
 from .logs import watch

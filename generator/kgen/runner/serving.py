@@ -2,23 +2,22 @@
 
 Self-signed as the kubelet's own would be (client-go, ``GenerateSelfSignedCertKey``): its name, a year, for servers. On
 P-256 (SEC 1, RFC 5480; ECDSA with SHA-256, RFC 5758), where a key costs two products of the base point.
-Not made to hide how long it takes: it runs once, on the machine that the key is for.
 """
 
 import hashlib
 import os
 import re
-import ssl
 import time
 from typing import Any
 
 from .base import Run, read, write
-from .files import MADE
+from .curve import multiple
+from .files import MADE, armored
 
-# FIPS 186-4, D.1.2.3: the prime, the group's order, and the base point.
-PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
+# FIPS 186-4, D.1.2.3: the group's order; the prime and the base point.
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-BASE = (
+CURVE = (
+    2**256 - 2**224 + 2**192 + 2**96 - 1,
     0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
     0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
 )
@@ -26,34 +25,6 @@ BASE = (
 SIGNED = "300a06082a8648ce3d040302"
 PUBLIC = "301306072a8648ce3d020106082a8648ce3d030107"
 OWN = "/var/lib/kubelet/pki/kubelet."
-
-
-def product(number: int) -> Any:
-    """Return the base point times a number from 1 to one less than the order.
-
-    In Jacobian coordinates, bit by bit: one inversion in all (SEC 1, section 2.2; https://hyperelliptic.org/EFD,
-    dbl-2001-b and madd). No sum on the way is of a point and itself or its negative.
-    """
-    across, up = BASE
-    left, high, scale = across, up, 1
-    for bit in "{:b}".format(number)[1:]:
-        square, above = scale**2, high**2
-        between = left * above
-        slope = 3 * (left - square) * (left + square)
-        scale = ((high + scale) ** 2 - above - square) % PRIME
-        left = (slope**2 - 8 * between) % PRIME
-        high = (slope * (4 * between - left) - 8 * above**2) % PRIME
-        if bit == "1":
-            square = scale**2
-            apart = across * square - left
-            rise = up * scale * square - high
-            square = apart**2
-            between = left * square
-            left, cube = (rise**2 - apart * square - 2 * between) % PRIME, apart * square
-            high = (rise * (between - left) - high * cube) % PRIME
-            scale = scale * apart % PRIME
-    inverse = pow(scale, -1, PRIME)
-    return left * inverse**2 % PRIME, high * inverse**3 % PRIME
 
 
 def secret() -> int:
@@ -76,7 +47,7 @@ def integer(number: int) -> str:
 def signed(name: str, now: float) -> Any:
     """Return a certificate for a server of this name, from an hour ago for a year, and its key, both DER."""
     key = secret()
-    point = "%064x%064x" % product(key)
+    point = "%064x%064x" % multiple(key, *CURVE)
     text = name.encode().hex()
     # 64 characters at most (RFC 5280, A.1); clients look at the other place.
     common_name = der("30", der("31", der("30", "0603550403", der("0c", text[:128]))))
@@ -98,7 +69,7 @@ def signed(name: str, now: float) -> Any:
         der("a3", der("30", for_servers, names)),
     )
     nonce = secret()
-    first = product(nonce)[0] % ORDER
+    first = multiple(nonce, *CURVE)[0] % ORDER
     number = int(hashlib.sha256(bytes.fromhex(content)).hexdigest(), 16)
     second = pow(nonce, -1, ORDER) * (number + first * key) % ORDER
     certificate = der("30", content, SIGNED, der("03", "00", der("30", integer(first), integer(second))))
@@ -114,10 +85,8 @@ def serving(run: Run) -> None:
     path = run.root + OWN
     if not os.path.exists(path + "crt") and not re.search("serverTLSBootstrap: true|tlsCertFile", config):
         certificate, key = signed(run.body["name"], time.time())
-        write(
-            path + "key", ssl.DER_cert_to_PEM_cert(bytes.fromhex(key)).replace("CERTIFICATE", "EC PRIVATE KEY"), 0o600
-        )
-        write(path + "crt", ssl.DER_cert_to_PEM_cert(bytes.fromhex(certificate)))
+        write(path + "key", armored("EC PRIVATE KEY", key), 0o600)
+        write(path + "crt", armored("CERTIFICATE", certificate))
 
 
 MADE.append(serving)

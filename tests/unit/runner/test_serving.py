@@ -53,12 +53,6 @@ def test_its_key_and_signature_are_its_own(name):
     assert 0 < certificate.serial_number < 2**159
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 2**128 + 1, serving.ORDER - 1])
-def test_a_product_is_the_public_key(number):
-    numbers = ec.derive_private_key(number, ec.SECP256R1()).public_key().public_numbers()
-    assert serving.product(number) == (numbers.x, numbers.y)
-
-
 @pytest.mark.parametrize("drawn", [b"\0" * 40, b"\xff" * 40])
 def test_a_secret_is_never_outside_of_the_group(monkeypatch, drawn):
     monkeypatch.setattr(os, "urandom", lambda size: drawn[:size])
