@@ -192,7 +192,7 @@ def test_a_node_joins_with_stock_kubeadm(cluster: Cluster) -> None:
 @pytest.mark.soak
 def test_a_node_is_rebuilt_after_its_token_has_expired(cluster: Cluster) -> None:
     machine = cluster.machines["w1"]
-    before = cluster.get("node", "w1")
+    before = cluster.until("w1 Ready", lambda: _ready(cluster, "w1") and cluster.get("node", "w1"))
     expire_token(cluster)
     machine.kill()
     machine.new_disk()
