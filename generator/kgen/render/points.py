@@ -1,6 +1,7 @@
 """Which public keys need not travel: those that the runner computes from the private keys beside them.
 
-A random point does not compress; computing one takes the runner less than 1 ms. ``kgen/runner/points.py`` puts them back.
+A random point does not compress; computing one takes the runner less than 1 ms.
+``kgen/runner/points.py`` puts them back.
 """
 
 from __future__ import annotations
