@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import shlex
 import subprocess
 import tarfile
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from kgen.cli.main import run as kgen
 from tests.bake.conftest import Tree
+from tests.certificates import issue_certificate
 from tests.components import containers, golang, registry
 from tests.components.machine_image import FORKY
 
@@ -95,23 +91,6 @@ def test_a_registry_gives_what_no_archive_holds(tmp_path, monkeypatch, capsys):
         (original,) = given.glob("*_pause_*.tar")
         assert layers(archive) == layers(original)
     assert not (tmp_path / "none" / "images.sha256").exists()
-
-
-def issue_certificate(directory):
-    """Write a certificate for 127.0.0.1 that is its own authority; return its path and its key's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
-    builder = builder.not_valid_after(now + datetime.timedelta(hours=1))
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    paths = directory / "registry.crt", directory / "registry.key"
-    paths[0].write_bytes(certificate.public_bytes(encoding))
-    paths[1].write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
-    return paths
 
 
 def layers(archive):

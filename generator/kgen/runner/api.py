@@ -34,11 +34,10 @@ def ask(link: Any, method: str, path: str, body: Any = None, headers: Any = None
         link.request(method, path, body and json.dumps(body), headers or {})
         answer = link.getresponse()
         return answer.status, answer.read().decode()
-    except http.client.HTTPException as problem:
+    except Exception as problem:
         link.close()
-        raise Pending(repr(problem))
-    except Exception:
-        link.close()
+        if isinstance(problem, http.client.HTTPException):
+            raise Pending(repr(problem))
         raise
 
 

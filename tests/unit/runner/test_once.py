@@ -1,17 +1,12 @@
 """A node's questions: HTTP/1.0 over TLS, and whatever a server, or what stands before it, may say."""
 
 import contextlib
-import ipaddress
 import socket
 import ssl
 import threading
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.certificates import LOOPBACK, issue_certificate
 
 from kgen.runner import answers, base, once
 
@@ -20,23 +15,8 @@ ANSWER = b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"name":"\xc
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """A file with a key and the certificate that it has signed, for loopback."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(
-        name, name, key.public_key(), 1, now - timedelta(hours=1), now + timedelta(days=1)
-    )
-    builder = builder.add_extension(
-        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(it)) for it in ("127.0.0.1", "::1")]), False
-    )
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-    path = tmp_path_factory.mktemp("pair") / "pair.pem"
-    path.write_bytes(
-        builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
-    return path
+    """The certificate of a server on loopback, which is its own authority, and its key."""
+    return issue_certificate(tmp_path_factory.mktemp("pair"))
 
 
 @pytest.fixture
@@ -48,7 +28,7 @@ def serve(pair):
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = stack.enter_context(socket.create_server((host, 0), family=family))
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(pair)
+            context.load_cert_chain(*pair)
             asked = []
 
             def once_only():
@@ -68,10 +48,10 @@ def serve(pair):
 
 @pytest.fixture
 def context(pair):
-    return answers.trust(pair.read_text().partition("-----BEGIN PRIVATE")[0])
+    return answers.trust(pair[0].read_text())
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", LOOPBACK)
 def test_a_question_is_whole_and_so_is_its_answer(serve, context, host):
     url, asked = serve(ANSWER, host=host)
     assert once.ask(url, context, "PATCH", "/api/v1/nodes/w1", "Content-Type: a/b\r\n", '{"a":1}') == (

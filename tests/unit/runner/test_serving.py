@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.runner.scratch import PYTHONS, STATE, Baked, body_up_to_the_kubelet, python_of
 
-from kgen.runner import serving
+from kgen.runner import curve, serving
 
 CERTIFICATE, KEY = (f"var/lib/kubelet/pki/kubelet.{end}" for end in ("crt", "key"))
 
@@ -51,6 +51,12 @@ def test_its_key_and_signature_are_its_own(name):
     assert certificate.public_key().public_numbers() == key.public_key().public_numbers()
     certificate.verify_directly_issued_by(certificate)
     assert 0 < certificate.serial_number < 2**159
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 2**128 + 1, serving.ORDER - 1])
+def test_a_product_is_the_public_key(number):
+    numbers = ec.derive_private_key(number, ec.SECP256R1()).public_key().public_numbers()
+    assert curve.multiple(number, *serving.CURVE) == (numbers.x, numbers.y)
 
 
 @pytest.mark.parametrize("drawn", [b"\0" * 40, b"\xff" * 40])
