@@ -43,7 +43,7 @@ def survivor(
             killed(machine, "after-state", 1)
         assert done(machine) == steps
         node = cluster.machine("w1", "10.71.0.21")
-        deployment.reseal(node, node={"annotations": ANNOTATIONS, "labels": {}, "taints": []})
+        deployment.reseal(node, node={"metadata": {"annotations": ANNOTATIONS}})
         assert killed(node, "before-file", 3)
         while killed(node, "before-state", 1):
             killed(node, "after-state", 1)

@@ -37,11 +37,11 @@ def render(cluster_file: str) -> Rendered:
     objects = [yaml.safe_load(entry.content) for entry in artifacts if entry.path.parts[0] == "api"]
     machines = {}
     for machine in pipeline.cluster.documents:
-        parameters = pipeline.payload(machine).parameters["node"]
+        patch = pipeline.payload(machine).parameters["node"]
         marks = {
-            "labels": sorted(parameters["labels"]),
-            "taints": sorted(":".join(_taint(taint)) for taint in parameters["taints"]),
-            "annotations": sorted(map("=".join, parameters["annotations"].items())),
+            "labels": sorted(patch["metadata"].get("labels", ())),
+            "taints": sorted(":".join(_taint(taint)) for taint in patch.get("spec", {}).get("taints", ())),
+            "annotations": sorted(map("=".join, patch["metadata"]["annotations"].items())),
         }
         published = objects if machine.role == "master" else []
         machines[machine.name] = Tree(_files(artifacts, machine.name), published, issued, marks)

@@ -54,20 +54,21 @@ def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
         },
         "health": manifests.controller_health_urls(cluster),
         "node": {
-            "labels": {
-                names.LABEL_CONTROL_PLANE: "",
-                names.LABEL_EXCLUDE_LOAD_BALANCERS: "",
-                **node_labels.reserved(machine),
+            "metadata": {
+                "labels": {
+                    names.LABEL_CONTROL_PLANE: "",
+                    names.LABEL_EXCLUDE_LOAD_BALANCERS: "",
+                    **node_labels.reserved(machine),
+                },
+                "annotations": _annotations(cluster, machine),
             },
-            "taints": [_taint(taint) for taint in machine.taints],
-            "annotations": _annotations(cluster, machine),
+            "spec": {"taints": [_taint(taint) for taint in machine.taints]},
         },
     }
 
 
 def _node(cluster: Cluster, machine: Machine) -> dict[str, Any]:
-    node = {"labels": {}, "taints": [], "annotations": _annotations(cluster, machine)}
-    return {"server": cluster.server, "node": node}
+    return {"server": cluster.server, "node": {"metadata": {"annotations": _annotations(cluster, machine)}}}
 
 
 def _annotations(cluster: Cluster, machine: Machine) -> dict[str, str]:

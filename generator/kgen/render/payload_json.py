@@ -50,15 +50,16 @@ def body(payload: Payload) -> dict[str, Any]:
     identity = {} if payload.is_pool else {"name": payload.name}
     curve = points.curve_of(_blobs(payload))
     numbers = {"curve": [curve.prime, *curve.base]} if curve else {}
+    published = {"objects": [_object(entry) for entry in payload.objects]} if payload.role == "master" else {}
     return {
         **payload.parameters,
         **identity,
         **numbers,
+        **published,
         "role": payload.role,
         "blobs": _blobs(payload),
         "directories": {str(path): mode for path, mode in payload.directories.items()},
         "files": [_file(file) for file in payload.files],
-        "objects": [_object(entry) for entry in payload.objects],
     }
 
 

@@ -68,7 +68,7 @@ def split(payload: Payload, head: bytes) -> dict[str, int]:
     parts = {
         "keys and certificates": payload_json.key_material(payload).encode(),
         "files": payload_json.canonical(body["files"]).encode(),
-        "API objects": payload_json.canonical(body["objects"]).encode(),
+        "API objects": payload_json.canonical(body.get("objects", [])).encode(),
         "runner and what all documents share": head,
     }
     return {name: len(zlib.compress(text, 9)) for name, text in parts.items()}

@@ -6,21 +6,18 @@ from typing import Any
 from .base import Pending, Run
 
 
-def trust(ca: str = "", pair: str = "") -> Any:
-    """Return a client's TLS context that trusts the CA of this PEM text, or every server without one.
+def trust(ca: str, client: str = "") -> Any:
+    """Return a client's TLS context that trusts the CAs of this PEM text, and no server where there are none.
 
-    ``pair`` is a file with the client's certificate and key.
+    ``client`` is a file with the client's certificate and key.
     """
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca:
         context.load_verify_locations(cadata=ca)
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if pair:
-        context.load_cert_chain(pair)
+    if client:
+        context.load_cert_chain(client)
     return context
 
 

@@ -48,6 +48,11 @@ def read(path: str) -> str:
         return file.read()
 
 
+def load(path: str) -> Any:
+    """Return the content of a JSON file that may not be there yet."""
+    return json.loads(read(path)) if os.path.exists(path) else {}
+
+
 def write(path: str, text: str, mode: int = 0o644) -> None:
     """Put a whole file at ``path``, with its mode from its first moment there; a reader never sees half of it."""
     folder, name = os.path.split(path)

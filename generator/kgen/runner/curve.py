@@ -3,11 +3,9 @@
 Not made to hide how long it takes: it runs once, on the machine that the keys are for.
 """
 
-import functools
 from typing import Any
 
 
-@functools.cache
 def doubles(prime: int, across: int, up: int) -> Any:
     """Return the point's multiples by the powers of two, as many as the prime has bits."""
     found: Any = []
@@ -20,27 +18,20 @@ def doubles(prime: int, across: int, up: int) -> Any:
     return found
 
 
-def multiple(number: int, prime: int, across: int, up: int) -> Any:
-    """Return the point times a number from 1 to one less than its order.
+def multiple(number: int, prime: int, powers: Any) -> Any:
+    """Return the point whose ``doubles`` are ``powers``, times a number from 1 to one less than its order.
 
-    In Jacobian coordinates, to invert once (https://hyperelliptic.org/EFD, madd). No sum on the way is of a point and
-    itself or its negative: the powers of two before one sum up to less than that, and with it to less than the order.
+    No sum on the way is of a point and itself or its negative: the powers of two before one sum up to less than that,
+    and with it to less than the order.
     """
-    total: Any = None
-    for right, top in doubles(prime, across, up):
+    total: Any = ()
+    for right, top in powers:
         if number & 1 and not total:
-            total = right, top, 1
+            total = right, top
         elif number & 1:
-            left, high, scale = total
-            square = scale**2 % prime
-            apart = (right * square - left) % prime
-            rise = (top * scale * square - high) % prime
-            square = apart**2 % prime
-            cube = apart * square % prime
-            between = left * square
-            left = (rise**2 - cube - 2 * between) % prime
-            total = left, (rise * (between - left) - high * cube) % prime, scale * apart % prime
+            left, high = total
+            slope = (top - high) * pow(right - left, -1, prime)
+            left = (slope**2 - left - right) % prime
+            total = left, (slope * (right - left) - top) % prime
         number >>= 1
-    left, high, scale = total
-    inverse = pow(scale, -1, prime)
-    return left * inverse**2 % prime, high * inverse**3 % prime
+    return total

@@ -24,16 +24,6 @@ def pem(run: Run, name: str) -> str:
     return "".join(armored(label, der) for der in blocks)
 
 
-def pair(run: Run, name: str) -> str:
-    """Return the path of a file with a certificate and its key: there is no other way into the TLS library.
-
-    It is on no disk, for root only, and emptied in the end.
-    """
-    path = run.root + "/run/kgen/client.pem"
-    write(path, pem(run, name + ".crt") + pem(run, name + ".key"), 0o600)
-    return path
-
-
 def b64(text: str) -> str:
     """Return the base64 of a text, on one line."""
     return base64.b64encode(text.encode()).decode()

@@ -11,9 +11,9 @@ import socket
 import time
 from typing import Any
 
-from .api import connect, get
+from .api import connect, get, pair
 from .base import Pending, Run, Stop, wait
-from .files import pair, pem, stage
+from .files import pem, stage
 from .preflight import listen
 
 

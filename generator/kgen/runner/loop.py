@@ -5,22 +5,17 @@ import os
 import time
 from typing import Any
 
-from .base import STATUS, Run, Stop, read, tell, write
+from .base import STATUS, Run, Stop, load, tell, write
 from .machine import DONE, later, mend
 from .payload import STATE, clock, fetch, verify
 
 
-def load(path: str, default: Any) -> Any:
-    """Return the content of a JSON file that may not be there yet."""
-    return json.loads(read(path)) if os.path.exists(path) else default
-
-
 def status(root: str) -> int:
     """Print the story for people; 0: done, 3: it runs, waits or has not started, else the code it failed with."""
-    for steps in load(root + STATE, {}).values():
+    for steps in load(root + STATE).values():
         for name, seconds in steps.items():
             print(f"{name} {seconds:.1f} s")
-    story = load(root + STATUS, {})
+    story = load(root + STATUS)
     if story.get("phase") in (None, "done"):
         done = os.path.exists(root + DONE)
         print("done" if done else "not started yet: see cloud-init status --long")

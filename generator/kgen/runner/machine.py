@@ -6,7 +6,7 @@ import os
 import re
 import socket
 
-from .base import Pending, Run, Stop, read, wait, write
+from .base import Pending, Run, Stop, load, read, wait, write
 from .payload import PAYLOAD
 
 CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -95,6 +95,6 @@ def later(run: Run) -> None:
     if os.path.exists(path):
         found = [*re.findall('"sha256":"([0-9a-f]{64})', read(path)), "(damaged)"]
         os.remove(path)
-        mine = json.loads(read(run.root + DONE))["payload"]
+        mine = load(run.root + DONE)["payload"]
         if mine != found[0]:
             raise Stop(2, f"payload {found[0]} is not applied, this machine has {mine}", "rebuild this machine")

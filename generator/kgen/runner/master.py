@@ -70,17 +70,15 @@ def mark_node(run: Run) -> None:
     A taint of the same key and effect is replaced, as kubeadm does. A write in between makes this one fail: 409.
     """
     path = node_path(run)
-    annotations, labels, taints = (run.body["node"][name] for name in ("annotations", "labels", "taints"))
-    ours = [(taint["key"], taint["effect"]) for taint in taints]
+    ours = run.body["node"]
+    taints = ours["spec"]["taints"]
+    keys = [(taint["key"], taint["effect"]) for taint in taints]
 
     def probe() -> None:
         node = json.loads(get(api(run), path))
-        there = [taint for taint in node["spec"].get("taints", []) if (taint["key"], taint["effect"]) not in ours]
-        version = node["metadata"]["resourceVersion"]
-        body = {
-            "metadata": {"annotations": annotations, "labels": labels, "resourceVersion": version},
-            "spec": {"taints": there + taints},
-        }
+        there = [taint for taint in node["spec"].get("taints", []) if (taint["key"], taint["effect"]) not in keys]
+        metadata = {**ours["metadata"], "resourceVersion": node["metadata"]["resourceVersion"]}
+        body = {"metadata": metadata, "spec": {"taints": there + taints}}
         expect(*ask(api(run), "PATCH", path, body, MERGE))
 
     watch(run, APISERVER, "Node " + run.body["name"], probe)

@@ -41,21 +41,21 @@ def endpoint(run: Run) -> None:
     wait(run, url, probe, 900, "are the masters up?")
 
 
-def own(run: Run, method: str, headers: str = "", body: str = "") -> str:
+def own(run: Run, method: str, body: str = "") -> str:
     """Ask for this machine's Node with the kubelet's own certificate, after a pause, and return what is said.
 
     On one processor every question takes its time from the start of the kubelet, which is what the answer waits for.
     """
     time.sleep(1)
     run.link = run.link or trust(pem(run, "ca.crt"), run.root + CURRENT)
-    return expect(*ask(run.body["server"], run.link, method, node_path(run), headers, body))
+    merge = "Content-Type: application/merge-patch+json\r\n"
+    return expect(*ask(run.body["server"], run.link, method, node_path(run), merge, body))
 
 
 def registered(run: Run) -> None:
     """Wait until the kubelet has registered the Node, and annotate it; then nothing needs the token any more."""
-    merge = "Content-Type: application/merge-patch+json\r\n"
-    body = json.dumps({"metadata": {"annotations": run.body["node"]["annotations"]}})
-    wait(run, "Node " + run.body["name"], lambda: own(run, "PATCH", merge, body))
+    body = json.dumps(run.body["node"])
+    wait(run, "Node " + run.body["name"], lambda: own(run, "PATCH", body))
     if os.path.exists(run.root + BOOTSTRAP):
         os.remove(run.root + BOOTSTRAP)
 

@@ -14,7 +14,7 @@ def ask(url: str, context: Any, method: str, path: str, headers: str = "", body:
     """Return HTTP status and text of the answer. ``headers`` are whole lines, ``body`` is ASCII."""
     host, _, port = url[8:].rpartition(":")
     host = host.strip("[]")
-    plain = socket.create_connection((host, int(port)), 9)
+    plain = socket.create_connection((host, port), 9)
     # An answer cut short is an error, not an end.
     with context.wrap_socket(plain, server_hostname=host, suppress_ragged_eofs=False) as link:
         link.sendall(f"{method} {path} HTTP/1.0\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode())

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-from .base import Pending, Run, Stop, read, wait
+from .base import Pending, Run, Stop, load, read, wait
 
 STATE = "/var/lib/kgen/state.json"
 PAYLOAD = "/etc/kgen/payload.json"
@@ -43,8 +43,7 @@ def verify(run: Run) -> None:
     if not whole:
         raise Stop(4, f"payload {PAYLOAD} is missing, damaged, of another format or for another runner", REBUILD)
     run.body.setdefault("name", socket.gethostname().lower())
-    if os.path.exists(run.root + STATE):
-        run.finished = json.loads(read(run.root + STATE)).get(run.sha256, {})
+    run.finished = load(run.root + STATE).get(run.sha256, {})
 
 
 def clock(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .curve import multiple
+from .curve import doubles, multiple
 from .payload import RESTORED
 
 
@@ -11,12 +11,13 @@ def points(body: Any) -> None:
     if "curve" in body:
         # The prime and the base point, in hexadecimal.
         width = len(body["curve"][0])
-        curve = [int(number, 16) for number in body["curve"]]
+        prime, *base = (int(number, 16) for number in body["curve"])
+        powers = doubles(prime, *base)
         blobs = body["blobs"]
         for name in blobs:
             if "-" in blobs[name][1] and name.endswith(".key"):
                 key = int(blobs[name][1].partition("02010104")[2][2 : width + 2], 16)
-                across, up = multiple(key, *curve)
+                across, up = multiple(key, prime, powers)
                 text = "%0*x%0*x" % (width, across, width, up)
                 for end in ("crt", "key", "pub"):
                     other = blobs.get(name[:-3] + end, [])

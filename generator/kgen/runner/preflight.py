@@ -7,14 +7,13 @@ everything the machine will write.
 import _thread
 import contextlib
 import glob
-import json
 import os
 import re
 import socket
 import zlib
 from typing import Any
 
-from .base import Run, Stop, read
+from .base import Run, Stop, load, read
 from .cri import runtime
 
 
@@ -91,10 +90,10 @@ def installed(run: Run, texts: str) -> Any:
             yield "KubeletVersion" if name == "kubelet" else "FileExisting-" + name, f"no {name} in PATH"
     if not glob.glob(run.root + "/*/systemd/system/kubelet.service"):
         yield "Service-Kubelet", "no kubelet.service"
-    for path in glob.glob(run.root + "/etc/kgen/image.json"):
-        version = json.loads(read(path))["kubernetesVersion"]
-        if version != run.body["kubernetesVersion"]:
-            yield "KgenImage", f"made for {version}, not {run.body['kubernetesVersion']}"
+    needed = run.body["kubernetesVersion"]
+    version = load(run.root + "/etc/kgen/image.json").get("kubernetesVersion", needed)
+    if version != needed:
+        yield "KgenImage", f"made for {version}, not {needed}"
 
 
 def kernel(run: Run, texts: str) -> Any:

@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 from .answers import expect
-from .api import ask, connect
+from .api import ask, connect, pair
 from .base import Run, Stop
-from .files import b64, expand, pair, pem
+from .files import b64, expand, pem
 from .logs import watch
 from .payload import REBUILD
 

@@ -85,8 +85,5 @@ def test_an_answer_cut_short_is_no_answer(serve, context):
 
 
 def test_a_server_of_another_ca_is_told_apart(serve):
-    context = answers.trust()
-    context.check_hostname = True
-    context.verify_mode = ssl.CERT_REQUIRED
     with pytest.raises(ssl.SSLCertVerificationError):
-        once.ask(serve(ANSWER)[0], context, "GET", "/readyz")
+        once.ask(serve(ANSWER)[0], answers.trust(""), "GET", "/readyz")

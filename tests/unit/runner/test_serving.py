@@ -56,7 +56,7 @@ def test_its_key_and_signature_are_its_own(name):
 @pytest.mark.parametrize("number", [1, 2, 3, 2**128 + 1, serving.ORDER - 1])
 def test_a_product_is_the_public_key(number):
     numbers = ec.derive_private_key(number, ec.SECP256R1()).public_key().public_numbers()
-    assert curve.multiple(number, *serving.CURVE) == (numbers.x, numbers.y)
+    assert curve.multiple(number, serving.PRIME, curve.doubles(serving.PRIME, *serving.BASE)) == (numbers.x, numbers.y)
 
 
 @pytest.mark.parametrize("drawn", [b"\0" * 40, b"\xff" * 40])
