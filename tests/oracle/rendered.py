@@ -41,7 +41,7 @@ def render(cluster_file: str) -> Rendered:
         marks = {
             "labels": sorted(patch["metadata"].get("labels", ())),
             "taints": sorted(":".join(_taint(taint)) for taint in patch.get("spec", {}).get("taints", ())),
-            "annotations": sorted(map("=".join, patch["metadata"]["annotations"].items())),
+            "annotations": sorted(map("=".join, patch["metadata"].get("annotations", {}).items())),
         }
         published = objects if machine.role == "master" else []
         machines[machine.name] = Tree(_files(artifacts, machine.name), published, issued, marks)

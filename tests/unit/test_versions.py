@@ -119,7 +119,9 @@ def test_the_cri_socket_is_said_in_one_way(version):
     for machine in (cluster.masters[0], cluster.machines[-1], cluster.pools[0]):
         assert (f"--container-runtime-endpoint={socket}" in kubelet.flags_env(cluster, machine)) == is_old
         node = parameters.parameters(cluster, machine, {})["node"]
-        assert node["metadata"]["annotations"] == ({"kubeadm.alpha.kubernetes.io/cri-socket": socket} if is_old else {})
+        assert node["metadata"].get("annotations", {}) == (
+            {"kubeadm.alpha.kubernetes.io/cri-socket": socket} if is_old else {}
+        )
     worker = files.WorkerFiles(cluster, "abcdef.0123456789abcdef").of(cluster.machines[-1])
     by_name = {file.path.name: expand(file.content, {}) for file in worker if "/kubelet/" in str(file.path)}
     assert ("instance-config.yaml" in by_name) == (not is_old)

@@ -60,7 +60,7 @@ def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
                     names.LABEL_EXCLUDE_LOAD_BALANCERS: "",
                     **node_labels.reserved(machine),
                 },
-                "annotations": _annotations(cluster, machine),
+                **_annotations(cluster, machine),
             },
             "spec": {"taints": [_taint(taint) for taint in machine.taints]},
         },
@@ -68,14 +68,14 @@ def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
 
 
 def _node(cluster: Cluster, machine: Machine) -> dict[str, Any]:
-    return {"server": cluster.server, "node": {"metadata": {"annotations": _annotations(cluster, machine)}}}
+    return {"server": cluster.server, "node": {"metadata": _annotations(cluster, machine)}}
 
 
-def _annotations(cluster: Cluster, machine: Machine) -> dict[str, str]:
+def _annotations(cluster: Cluster, machine: Machine) -> dict[str, dict[str, str]]:
     """Return what kubeadm keeps on the Node beside the kubelet's flag: the CRI socket, for its later commands."""
     if versions.has_instance_config(cluster.kubernetes_version):
         return {}
-    return {names.ANNOTATION_CRI_SOCKET: machine.registration.cri_socket}
+    return {"annotations": {names.ANNOTATION_CRI_SOCKET: machine.registration.cri_socket}}
 
 
 def _taint(taint: Taint) -> dict[str, str]:

@@ -6,18 +6,18 @@ from typing import Any
 from .base import Pending, Run
 
 
-def trust(ca: str, client: str = "") -> Any:
+def trust(ca: str, own: str = "") -> Any:
     """Return a client's TLS context that trusts the CAs of this PEM text, and no server where there are none.
 
-    ``client`` is a file with the client's certificate and key.
+    ``own`` is a file with the client's certificate and key.
     """
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca:
         context.load_verify_locations(cadata=ca)
-    if client:
-        context.load_cert_chain(client)
+    if own:
+        context.load_cert_chain(own)
     return context
 
 

@@ -27,7 +27,7 @@ def pair(run: Run, name: str) -> str:
 def connect(url: str, ca: str = "", client: str = "") -> Any:
     """Return a connection to the host of ``url``, not opened yet; without a CA every server is trusted.
 
-    CA and client as ``trust`` takes them.
+    ``client`` is a file with the client's certificate and key.
     """
     import http.client
 

@@ -94,7 +94,8 @@ def write_etcd(run: Run) -> None:
 
     A single member answers at once, so its API server may start beside it; three find each other first.
     """
-    listener, run.listener = run.listener, None
+    listener = run.listener
+    run.listener = None
     if listener:
         # Closing alone does not wake the thread, and the port stays taken.
         listener.shutdown(socket.SHUT_RDWR)

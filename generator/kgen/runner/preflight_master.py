@@ -21,7 +21,7 @@ def size(run: Run, texts: str) -> Any:
 def firewall(run: Run, texts: str) -> Any:
     """A service that runs has a control group of its name."""
     if glob.glob(run.root + "/sys/fs/cgroup/**/firewalld.service", recursive=True):
-        yield "Firewalld", f"is active: open {', '.join(str(port) for _, port in run.body['ports'])}", True
+        yield "Firewalld", f"is active: open {[port for _, port in run.body['ports']]}", True
 
 
 def data_directory(run: Run, texts: str) -> Any:
