@@ -30,6 +30,7 @@ def connect(url: str, ca: str = "", client: str = "") -> Any:
     ``client`` is a file with the client's certificate and key.
     """
     import http.client
+    import ssl
 
     scheme, _, host = url.split("/")[:3]
     if scheme == "http:":
@@ -37,7 +38,7 @@ def connect(url: str, ca: str = "", client: str = "") -> Any:
     context = trust(ca, client)
     if not ca:
         context.check_hostname = False
-        context.verify_mode = 0
+        context.verify_mode = ssl.CERT_NONE
     return http.client.HTTPSConnection(host, timeout=9, context=context)
 
 
