@@ -1,6 +1,6 @@
 """Which public keys need not travel: those that the runner computes from the private keys beside them.
 
-A random point does not compress; computing one takes the runner less than 1 ms.
+A random point does not compress; computing one takes the runner 2 ms.
 ``kgen/runner/points.py`` puts them back.
 """
 

@@ -10,7 +10,7 @@ import re
 
 from .answers import expect
 from .api import MERGE, ask, connect
-from .base import load, read, write
+from .base import read, write
 from .loop import VERBS
 
 
@@ -19,7 +19,7 @@ def set_missing(root: str) -> None:
     values = re.findall(r'client-.*-data: "?([\w+/=]+)', read(root + "/etc/kubernetes/admin.conf"))
     path = root + "/run/kgen/admin.pem"
     write(path, "".join(base64.b64decode(value).decode() for value in values), 0o600)
-    wanted = load(root + "/etc/kgen/labels.json")
+    wanted = json.loads(read(root + "/etc/kgen/labels.json"))
     link = connect(wanted["server"], read(root + "/etc/kubernetes/pki/ca.crt"), path)
     os.remove(path)
     missing = []

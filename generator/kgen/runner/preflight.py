@@ -91,9 +91,9 @@ def installed(run: Run, texts: str) -> Any:
     if not glob.glob(run.root + "/*/systemd/system/kubelet.service"):
         yield "Service-Kubelet", "no kubelet.service"
     needed = run.body["kubernetesVersion"]
-    version = load(run.root + "/etc/kgen/image.json").get("kubernetesVersion", needed)
-    if version != needed:
-        yield "KgenImage", f"made for {version}, not {needed}"
+    image = load(run.root + "/etc/kgen/image.json")
+    if image and image["kubernetesVersion"] != needed:
+        yield "KgenImage", f"made for {image['kubernetesVersion']}, not {needed}"
 
 
 def kernel(run: Run, texts: str) -> Any:
