@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ pytestmark = [pytest.mark.boot, pytest.mark.soak]
 MASTERS = {"zeus-1": 11, "hera-2": 12, "ares-3": 13}
 BALANCER = f"{PREFIX}.10"
 # Three emulated machines share two cores: they get one CPU each (with two, the threads of one machine wait for each
-# other, and the API servers were restarted for being slow), etcd and the leases the time that this takes.
+# other, and the API servers were restarted for being slow), etcd and the leases the time that this takes. The patches
+# give a component 15 minutes to answer a liveness probe, since each restart slows the others down, and ask three of
+# them for their readiness every 10 seconds instead of every second, which took the kubelet a quarter of the processor.
 CLUSTER = f"""\
 apiVersion: kgen/v1
 name: three
@@ -37,6 +40,7 @@ controllerManager: {{extraArgs: &lease [
   {{name: leader-elect-retry-period, value: 15s}}]}}
 scheduler: {{extraArgs: *lease}}
 timeouts: {{controlPlaneComponentHealthCheck: 30m}}
+patches: {{directory: {Path(__file__).with_name("patches")}}}
 nodeRegistration: {{ignorePreflightErrors: [NumCPU]}}
 machines:
   - {{name: zeus-1, role: master, address: {PREFIX}.11}}

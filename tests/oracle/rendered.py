@@ -14,6 +14,7 @@ from kgen.config.load import load_text
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle.populate import populate
 from tests.oracle.compare import Tree
+from tests.oracle.translate import CASES
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def render(cluster_file: str) -> Rendered:
 
     What lands on each machine stands below ``nodes/<machine>/``.
     """
-    cluster = load_text(cluster_file, "cluster.yaml").cluster
+    cluster = load_text(cluster_file, str(CASES / "cluster.yaml")).cluster
     issued = datetime.now(UTC)
     bundle = populate(None, cluster, issued).bundle
     pipeline = Pipeline(cluster, bundle)

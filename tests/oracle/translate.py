@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+CASES = Path(__file__).parent / "cases"
+"""What the paths in a cluster file are relative to."""
 
 _SAME = (
     "kubernetesVersion",
@@ -53,6 +57,8 @@ def kubeadm_config(
         },
         "timeouts": cluster.get("timeouts", {}),
     }
+    if "patches" in cluster:
+        init["patches"] = {"directory": str(CASES / cluster["patches"]["directory"])}
     configuration = {
         **api,
         "kind": "ClusterConfiguration",

@@ -179,6 +179,19 @@ CLUSTER = Object(
             "files with objects to publish at the first boot, relative to this file, such as a network plugin's",
             default=(),
         ),
+        Field(
+            "patches",
+            Object(
+                (
+                    Field(
+                        "directory",
+                        Text(values.file_path, "a path"),
+                        "files `target[suffix][+type].yaml` as for `kubeadm init --patches`, relative to this file",
+                    ),
+                )
+            ),
+            "changes to static pods, kubelet configurations and add-ons that no other key makes",
+        ),
         Field("proxy", Object((Field("disabled", BOOLEAN, "publish no kube-proxy", default=False),)), "kube-proxy"),
         Field(
             "imageRepository",
@@ -292,7 +305,6 @@ CLUSTER = Object(
         "controlPlane": Foreign("use `role: master` of a machine, or `localAPIEndpoint:`"),
         "caCertPath": Foreign("the CA is in /etc/kubernetes/pki/ca.crt", "cannot be changed"),
         "skipPhases": Foreign("use dns.disabled or proxy.disabled", "is not used: there are no phases"),
-        "patches": Foreign("use extraArgs, extraVolumes, extraEnvs, kubelet or kubeProxy", "is not supported"),
         "dryRun": Foreign("use `kgen render --check`", "is not used"),
         "useHyperKubeImage": Foreign(_GONE),
         "podSubnet": Foreign("put it below `networking:`"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kgen.config import build, rules
 from kgen.config.fields import CLUSTER
-from kgen.config.model import Cluster, Manifest
+from kgen.config.model import Cluster, Manifest, Patch
 from kgen.config.objects import Draft
 from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
@@ -36,7 +36,9 @@ def load(path: Path) -> Loaded:
 
 
 def load_text(text: str, file: str) -> Loaded:
-    """Return the cluster that ``text`` describes; ``file`` is what problems call it, and manifests are relative to it.
+    """Return the cluster that ``text`` describes; ``file`` is what problems call it.
+
+    Manifests and patches are relative to it.
 
     Raises:
         ProblemsError: every problem of the text, with its place.
@@ -49,10 +51,11 @@ def load_text(text: str, file: str) -> Loaded:
     if draft is not None:
         rules.check(Facts(draft), report)
     objects, problems = _manifests(draft, Path(file).parent, report)
+    patches, more = _patches(draft, Path(file).parent, report)
     errors, warnings = report.problems(file, root)
-    if errors or problems or draft is None:
-        raise ProblemsError((*errors, *problems))
-    return Loaded(replace(build.cluster(draft), manifests=objects), warnings)
+    if errors or problems or more or draft is None:
+        raise ProblemsError((*errors, *problems, *more))
+    return Loaded(replace(build.cluster(draft), manifests=objects, patches=patches), warnings)
 
 
 def _manifests(draft: Draft | None, directory: Path, report: Report) -> tuple[tuple[Manifest, ...], list[Problem]]:
@@ -63,6 +66,16 @@ def _manifests(draft: Draft | None, directory: Path, report: Report) -> tuple[tu
 
     objects, problems = manifests.read(entries, directory, report)
     return tuple(objects), problems
+
+
+def _patches(draft: Draft | None, directory: Path, report: Report) -> tuple[tuple[Patch, ...], list[Problem]]:
+    section = draft.section("patches") if draft is not None else None
+    if section is None or not section.get("directory"):
+        return (), []
+    from kgen.config import patches  # most clusters have none
+
+    found, problems = patches.read(section.get("directory"), section.at("directory"), directory, report)
+    return tuple(found), problems
 
 
 def _read(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from kgen.config import user_files
 from kgen.config.api_kinds import BUILT_IN, ApiKind, collection, group_of
 from kgen.config.kubernetes_yaml import documents
 from kgen.config.model import Manifest
@@ -20,7 +21,6 @@ from kgen.config.report import Report, nearest, shown
 from kgen.config.tree import Node
 from kgen.errors import Problem
 
-_LARGEST_BYTES = 16 * 2**20
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 """Those that every cluster has (https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/)."""
 
@@ -64,35 +64,10 @@ def read(entries: Iterable[tuple[str, Node]], directory: Path, report: Report) -
     """
     reader = _Reader()
     for path, place in entries:
-        text = _text(directory / path, path, place, report)
+        text = user_files.text(directory / path, path, place, report)
         if text is not None:
             reader.file(str(directory / path), text)
     return reader.manifests(), reader.problems
-
-
-def _text(path: Path, name: str, place: Node, report: Report) -> str | None:
-    try:
-        if path.is_dir():
-            report.error(place, "K501", f"{shown(name)} is a directory", "name the files in it, one entry each")
-            return None
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-        hint = "paths are relative to the cluster file"
-        report.error(place, "K501", f"{shown(name)} cannot be read: {reason}", hint)
-        return None
-    if len(content) > _LARGEST_BYTES:
-        message = f"{shown(name)} is larger than {_LARGEST_BYTES // 2**20} MiB"
-        report.error(place, "K501", message, "apply it with kubectl once the cluster is up")
-        return None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        message = f"{shown(name)} is not UTF-8 text from line {line} on"
-        report.error(place, "K501", message, "save the file with the encoding UTF-8")
-        return None
 
 
 class _Reader:

@@ -218,6 +218,21 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """A document of a file of ``patches.directory``: ``body`` changes ``target``, in the way of ``kind``.
+
+    Targets and kinds (``strategic``, ``merge``, ``json``) are kubeadm's. ``line`` and ``column`` are 1-based.
+    """
+
+    target: str
+    kind: str
+    body: Any = field(repr=False)
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """``image`` but for the runner: where programs come from, by name, versions of packages, more images.
 
@@ -269,6 +284,7 @@ class Cluster:
     ntp: Mapping[str, Any] | None = None
     users: tuple[User, ...] = ()
     manifests: tuple[Manifest, ...] = ()
+    patches: tuple[Patch, ...] = ()
 
     @property
     def masters(self) -> tuple[Machine, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from string import Template
 from typing import Any
 
 from kgen import resources, versions
 from kgen.config.model import Cluster
-from kgen.render import component_config, engine, environment, flags, images
+from kgen.render import component_config, engine, environment, flags, images, patches
 
 
 def coredns(cluster: Cluster) -> tuple[Mapping[str, Any], ...]:
@@ -16,13 +16,14 @@ def coredns(cluster: Cluster) -> tuple[Mapping[str, Any], ...]:
     if cluster.dns.disabled:
         return ()
     corefile = Template(resources.template_text("manifests/addons/Corefile"))
-    return engine.render_yaml(
+    objects = engine.render_yaml(
         "manifests/addons/coredns.yaml.j2",
         corefile=corefile.substitute(dns_domain=cluster.networking.dns_domain),
         cluster_ip=str(cluster.dns_address),
         image=images.coredns(cluster),
         names_ports=versions.names_probe_ports(cluster.kubernetes_version),
     )
+    return _patched(cluster, "Deployment", "corednsdeployment", objects)
 
 
 def kube_proxy(cluster: Cluster) -> tuple[Mapping[str, Any], ...]:
@@ -42,7 +43,15 @@ def kube_proxy(cluster: Cluster) -> tuple[Mapping[str, Any], ...]:
         image=images.component(cluster, "kube-proxy"),
         proxies=environment.proxy_variables(cluster),
     )
-    return (component_config.config_map("kube-proxy", data, generated=not cluster.kube_proxy, labels=labels), *objects)
+    return (
+        component_config.config_map("kube-proxy", data, generated=not cluster.kube_proxy, labels=labels),
+        *_patched(cluster, "DaemonSet", "kubeproxydaemonset", objects),
+    )
+
+
+def _patched(cluster: Cluster, kind: str, target: str, objects: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the objects; the one of this kind with the cluster's patches for ``target``."""
+    return tuple(patches.patched(cluster, target, each) if each["kind"] == kind else each for each in objects)
 
 
 def kube_proxy_configuration(cluster: Cluster) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from kgen import names, versions
 from kgen.config.labels import kubelet_may_set
 from kgen.config.model import Cluster, Machine
-from kgen.render import component_config, engine, flags, images
+from kgen.render import component_config, engine, flags, images, patches
 
 _ZERO_DURATIONS = (
     "cpuManagerReconcilePeriod",
@@ -79,10 +79,19 @@ def configuration(cluster: Cluster) -> dict[str, Any]:
     return {**component_config.overlay(defaults, user), "rotateCertificates": True}
 
 
+def machine_configuration(cluster: Cluster) -> dict[str, Any]:
+    """Return the KubeletConfiguration that machines get: the cluster's, patched, which kubeadm does on each machine.
+
+    Raises:
+        ProblemsError: a patch cannot be applied.
+    """
+    return patches.patched(cluster, "kubeletconfiguration", configuration(cluster))
+
+
 def config_yaml(cluster: Cluster, cri_socket: str) -> str:
     """Return ``config.yaml`` of a machine with this CRI socket."""
     own = {"containerRuntimeEndpoint": cri_socket} if versions.has_instance_config(cluster.kubernetes_version) else {}
-    return engine.to_yaml({**configuration(cluster), **own})
+    return engine.to_yaml({**machine_configuration(cluster), **own})
 
 
 def instance_config(cri_socket: str) -> str:

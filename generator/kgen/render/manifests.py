@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from kgen import names, versions
 from kgen.config.model import Argument, Cluster, Component, LocalEtcd, Machine, Volume
 from kgen.payload import Stage
-from kgen.render import engine, environment, flags, images, volumes
+from kgen.render import engine, environment, flags, images, patches, volumes
 
 _PERIOD = timedelta(seconds=10)
 """How often the kubelet asks whether a component has started."""
@@ -161,12 +161,16 @@ def path(pod: StaticPod) -> PurePosixPath:
 
 
 def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
-    """Return the text of one manifest of a master."""
+    """Return the text of one manifest of a master.
+
+    Raises:
+        ProblemsError: a patch for it cannot be applied.
+    """
     settings = pod.settings(cluster)
     listener = pod.listener(cluster, machine)
     mounts = _mounts(pod, cluster, settings)
     has_named_port = versions.names_probe_ports(cluster.kubernetes_version)
-    return engine.render_text(
+    text = engine.render_text(
         "manifests/static-pod.yaml.j2",
         name=pod.name,
         annotations=pod.annotations(machine),
@@ -183,6 +187,7 @@ def manifest(pod: StaticPod, cluster: Cluster, machine: Machine) -> str:
         mounts=mounts,
         volumes=sorted(mounts, key=lambda volume: volume.name),
     )
+    return patches.patched_text(cluster, pod.name, text)
 
 
 def etcd_health_url(cluster: Cluster, machine: Machine) -> str:

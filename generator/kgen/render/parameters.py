@@ -8,7 +8,7 @@ from typing import Any
 
 from kgen import names, versions
 from kgen.config.model import Cluster, Machine, Taint
-from kgen.render import bridge, environment, files, flags, manifests, node_labels, preflight
+from kgen.render import bridge, environment, files, flags, kubelet, manifests, node_labels, preflight
 
 
 def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
         "modules": list(files.MODULES),
         "sysctls": files.sysctls(cluster),
         "ignorePreflightErrors": [name.lower() for name in machine.registration.ignore_preflight_errors],
-        "resolvConf": "resolvConf" not in cluster.kubelet,
+        "resolvConf": "resolvConf" not in kubelet.machine_configuration(cluster),
         "systemctl": _systemctl(cluster, machine),
     }
     common |= preflight.parameters(cluster, machine)

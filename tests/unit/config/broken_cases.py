@@ -39,6 +39,7 @@ class Case:
     def write_others(self, directory: Path) -> None:
         """Write the files beside the cluster file."""
         for name, lines in self.others.items():
+            (directory / name).parent.mkdir(exist_ok=True)
             (directory / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 

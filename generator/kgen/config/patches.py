@@ -1,0 +1,111 @@
+"""The user's patches: the files of a directory → patches in the order they are applied, or every problem in them.
+
+File names, patch types and order are those of ``kubeadm init --patches`` (kubeadm's package ``util/patches``, v1.37).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kgen.config import user_files
+from kgen.config.kubernetes_yaml import documents
+from kgen.config.model import Patch
+from kgen.config.report import Report, nearest, one_of, shown
+from kgen.config.tree import Node
+from kgen.errors import Problem
+
+TARGETS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubeletconfiguration",
+    "corednsdeployment",
+    "kubeproxydaemonset",
+)
+"""What can be patched: the static pods, each machine's kubelet configuration, the add-ons' workloads."""
+
+_TYPES = ("strategic", "merge", "json")
+_SUFFIXES = (".yaml", ".json")
+_NAME = re.compile(rf"({'|'.join(TARGETS)})[^.+]*(?:\+({'|'.join(_TYPES)}))?\.(?:yaml|json)")
+_FORM = "target[suffix][+type].yaml or .json"
+
+
+def read(name: str, place: Node, directory: Path, report: Report) -> tuple[list[Patch], list[Problem]]:
+    """Return the patches in the directory called ``name``, and what is wrong in its files.
+
+    The path is relative to ``directory``. What concerns no place in a patch is reported where the cluster file names
+    the directory. Files that are neither YAML nor JSON, and hidden ones, are nobody's patches.
+    """
+    path = directory / name
+    try:
+        files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    except (OSError, ValueError) as error:
+        hint = "a directory beside the cluster file, with files such as kube-apiserver+strategic.yaml"
+        report.error(place, "K601", f"{shown(name)} cannot be read: {user_files.reason(error)}", hint)
+        return [], []
+    patches: list[Patch] = []
+    problems: list[Problem] = []
+    for file in files:
+        if file.is_dir() or file.suffix in (*_SUFFIXES, ".yml"):
+            _read_file(file, place, report, patches, problems)
+    if not (patches or problems):
+        report.warn(place, "K912", f"{shown(name)} holds no patch", f"patches are called {_FORM}")
+    return patches, problems
+
+
+def _read_file(file: Path, place: Node, report: Report, patches: list[Patch], problems: list[Problem]) -> None:
+    match = _NAME.fullmatch(file.name)
+    if match is None or file.is_dir():
+        report.error(place, "K602", f"{shown(file.name)} is not the name of a patch", _hint(file))
+        return
+    text = user_files.text(file, str(file), place, report)
+    read, flaws = documents(text or "")
+    problems += (Problem(str(file), flaw.line, flaw.column, "", flaw.code, flaw.message, flaw.hint) for flaw in flaws)
+    for document in read if not flaws else ():
+        patch = Patch(match[1], match[2] or "strategic", document.value, *_place(file, document.node))
+        wrong = _wrong(patch)
+        if wrong:
+            problems.append(Problem(patch.file, patch.line, patch.column, "", "K603", *wrong))
+        patches.append(patch)
+
+
+def _hint(file: Path) -> str:
+    if file.is_dir():
+        return "put patches into the directory itself"
+    if file.suffix not in _SUFFIXES:
+        return f"call it {file.stem}.yaml"
+    target = nearest(re.split(r"[.+]", file.name)[0].rstrip("0123456789"), TARGETS)
+    known = f"did you mean {target}?" if target else f"targets are {one_of(TARGETS)}"
+    return f"{_FORM}; types are {one_of(_TYPES)}" if _starts_well(file) else f"{_FORM}; {known}"
+
+
+def _starts_well(file: Path) -> bool:
+    return file.name.startswith(TARGETS)
+
+
+def _place(file: Path, node: yaml.Node) -> tuple[str, int, int]:
+    return str(file), node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _wrong(patch: Patch) -> tuple[str, str] | None:
+    """Return what is wrong with the form of a patch, and a hint."""
+    if patch.kind != "json":
+        if isinstance(patch.body, dict):
+            return None
+        return f"a {patch.kind} patch is a mapping", "write the fields to change under their names, as in the manifest"
+    hint = "such as: - {op: add, path: /spec/hostPID, value: true}"
+    if not isinstance(patch.body, list):
+        return "a JSON patch is a list of operations", hint
+    for number, operation in enumerate(patch.body, 1):
+        if not _is_operation(operation):
+            return f"operation {number} is not one: it needs `op` and `path`", hint
+    return None
+
+
+def _is_operation(operation: Any) -> bool:
+    return isinstance(operation, dict) and all(isinstance(operation.get(key), str) for key in ("op", "path"))
