@@ -79,13 +79,10 @@ def _hint(file: Path) -> str:
         return "put patches into the directory itself"
     if file.suffix not in _SUFFIXES:
         return f"call it {file.stem}.yaml"
+    if file.name.startswith(TARGETS):
+        return f"{_FORM}; types are {one_of(_TYPES)}"
     target = nearest(re.split(r"[.+]", file.name)[0].rstrip("0123456789"), TARGETS)
-    known = f"did you mean {target}?" if target else f"targets are {one_of(TARGETS)}"
-    return f"{_FORM}; types are {one_of(_TYPES)}" if _starts_well(file) else f"{_FORM}; {known}"
-
-
-def _starts_well(file: Path) -> bool:
-    return file.name.startswith(TARGETS)
+    return f"{_FORM}; " + (f"did you mean {target}?" if target else f"targets are {one_of(TARGETS)}")
 
 
 def _place(file: Path, node: yaml.Node) -> tuple[str, int, int]:
@@ -108,4 +105,5 @@ def _wrong(patch: Patch) -> tuple[str, str] | None:
 
 
 def _is_operation(operation: Any) -> bool:
-    return isinstance(operation, dict) and all(isinstance(operation.get(key), str) for key in ("op", "path"))
+    texts = {"from": "", **operation} if isinstance(operation, dict) else {}
+    return all(isinstance(texts.get(key), str) for key in ("op", "path", "from"))
