@@ -88,6 +88,13 @@ def machine_configuration(cluster: Cluster) -> dict[str, Any]:
     return patches.patched(cluster, "kubeletconfiguration", configuration(cluster))
 
 
+def leaves_resolv_conf_open(cluster: Cluster) -> bool:
+    """Return whether neither the cluster file nor a patch says ``resolvConf``; asked for every machine."""
+    if not patches.is_patched(cluster, "kubeletconfiguration"):
+        return "resolvConf" not in cluster.kubelet
+    return "resolvConf" not in machine_configuration(cluster)
+
+
 def config_yaml(cluster: Cluster, cri_socket: str) -> str:
     """Return ``config.yaml`` of a machine with this CRI socket."""
     own = {"containerRuntimeEndpoint": cri_socket} if versions.has_instance_config(cluster.kubernetes_version) else {}

@@ -24,7 +24,7 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
         "modules": list(files.MODULES),
         "sysctls": files.sysctls(cluster),
         "ignorePreflightErrors": [name.lower() for name in machine.registration.ignore_preflight_errors],
-        "resolvConf": "resolvConf" not in kubelet.machine_configuration(cluster),
+        "resolvConf": kubelet.leaves_resolv_conf_open(cluster),
         "systemctl": _systemctl(cluster, machine),
     }
     common |= preflight.parameters(cluster, machine)

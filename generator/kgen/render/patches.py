@@ -44,6 +44,11 @@ class _RefusedError(Exception):
     """Why a patch cannot be applied."""
 
 
+def is_patched(cluster: Cluster, target: str) -> bool:
+    """Return whether the cluster has patches for ``target``."""
+    return any(patch.target == target for patch in cluster.patches)
+
+
 def patched(cluster: Cluster, target: str, value: dict[str, Any]) -> dict[str, Any]:
     """Return ``value`` with the cluster's patches for ``target``; ``value`` itself is left alone.
 
@@ -67,7 +72,7 @@ def patched_text(cluster: Cluster, target: str, text: str) -> str:
     Raises:
         ProblemsError: as ``patched``.
     """
-    if all(patch.target != target for patch in cluster.patches):
+    if not is_patched(cluster, target):
         return text
     return engine.to_yaml(patched(cluster, target, yaml.load(text, Loader=yaml.CSafeLoader)))
 
