@@ -174,10 +174,15 @@ def boot(contestant: Contestant, cluster: Cluster, master: Machine, node: Machin
 
 
 def _silence(machine: Machine, unit: str, first_word: str) -> float:
-    """Return the seconds between the start of the unit's process and its first word, by the machine's own clock."""
-    began = int(machine.shell(f"systemctl show --value --property=ExecMainStartTimestampMonotonic {unit}").stdout)
-    entries = map(json.loads, machine.shell(f"journalctl --boot --output=json --unit={unit}").stdout.splitlines())
-    said = next(int(each["__MONOTONIC_TIMESTAMP"]) for each in entries if first_word in each["MESSAGE"])
+    """Return the seconds between the start of the unit and its first word, by the machine's own clock and journal.
+
+    systemd itself forgets a unit that was started by hand, when it is through.
+    """
+    lines = machine.shell(f"journalctl --boot --output=json --unit={unit}").stdout.splitlines()
+    entries = [(each["MESSAGE"], int(each["__MONOTONIC_TIMESTAMP"])) for each in map(json.loads, lines)]
+    began, said = (
+        next(when for text, when in entries if beginning in text) for beginning in (f"Starting {unit}", first_word)
+    )
     return (said - began) / 1e6
 
 

@@ -89,7 +89,7 @@ def test_cloud_init_unpacks_the_document_byte_for_byte(machine, user_data, name,
     assert payload["body"]["role"] == role
 
 
-def test_runcmd_starts_the_runner_and_nothing_else(machine, user_data):
+def test_runcmd_waits_for_the_unit_and_does_nothing_else(machine, user_data):
     machine.boot((user_data / "w1.yaml.gz").read_bytes(), instance_id="i-runcmd")
     script = machine.instance("i-runcmd") / "scripts/runcmd"
     lines = script.read_text(encoding="utf-8").splitlines()

@@ -2,13 +2,11 @@
 
 import json
 import stat
-import subprocess
 
 import pytest
 
-from kgen import api, names
+from kgen import api
 from kgen.cli.main import run as kgen
-from kgen.runner import launch
 
 CLUSTER = """\
 apiVersion: kgen/v1
@@ -119,54 +117,6 @@ def test_the_pillar_is_data_that_no_input_turns_into_a_template(tmp_path):
     pillar = json.loads(rest)["kgen"]
     assert pillar["programs"]["kubelet"] == {"package": "1.37.2-*"}
     assert (root / "bake/images.txt").read_text().endswith("docker.io/x/y:1\n")
-
-
-def unit(text):
-    """Return the lines that say something, without description and what orders the unit."""
-    ignored = ("#", "[", "Description=", "DefaultDependencies=", "Conflicts=", "Before=")
-    lines = (line.replace("After=basic.target ", "After=") for line in text.splitlines())
-    return {line for line in lines if line and not line.startswith(ignored)}
-
-
-@pytest.mark.parametrize(("name", "after", "condition", "target"), launch.UNITS)
-def test_the_units_of_an_image_are_those_that_a_document_brings(tmp_path, name, after, condition, target):
-    root = api.bake(cluster(tmp_path), tmp_path).root / "bake/salt/kgen/files"
-    runner = str(names.RUNNER_PATH)
-    ours = unit((root / f"usr/lib/systemd/system/kgen-{name}.service").read_text())
-    delivered = f"ConditionPathExists={runner}"  # an image boots without a document, too
-    assert ours == unit(launch.UNIT.format(after, condition, runner, target)) | {delivered}
-
-
-def programs(directory, **texts):
-    """Write shell scripts into a directory of programs and return it."""
-    directory.mkdir()
-    for name, text in texts.items():
-        (directory / name).write_text("#!/bin/sh\n" + text)
-        (directory / name).chmod(0o755)
-    return directory
-
-
-@pytest.mark.parametrize(
-    ("has_failed", "start", "done", "code"), [(1, 0, True, 0), (1, 1, False, 7), (0, 1, False, 7), (1, 0, False, 7)]
-)
-def test_runcmd_of_a_baked_document_waits_and_returns_the_runners_code(tmp_path, has_failed, start, done, code):
-    """systemctl and the runner answer here as they would on a machine; on real ones the boot tier does this."""
-    root = api.bake(cluster(tmp_path), tmp_path).root / "bake/salt/kgen/files"
-    script = (root / str(names.BAKED_LAUNCH).lstrip("/")).read_text()
-    for path in (names.RUNNER_PATH, names.DONE_PATH):
-        assert str(path) in script
-        script = script.replace(str(path), str(tmp_path / path.name))
-    calls = tmp_path / "calls"
-    systemctl = f'echo "$@" >> {calls}; case $1 in is-failed) exit {has_failed};; start) exit {start};; esac\n'
-    path = programs(tmp_path / "bin", systemctl=systemctl)
-    (tmp_path / names.RUNNER_PATH.name).write_text("#!/bin/sh\necho $@; exit 7\n")
-    (tmp_path / names.RUNNER_PATH.name).chmod(0o755)
-    if done:
-        (tmp_path / names.DONE_PATH.name).touch()
-    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": f"{path}:/usr/bin:/bin"})
-    assert (ran.returncode, ran.stdout) == (code, "--status\n" if code else "")
-    asked = ["is-failed --quiet kgen-firstboot"]
-    assert calls.read_text().splitlines() == asked + ["start kgen-firstboot"] * has_failed
 
 
 @pytest.mark.parametrize("words", [["--verify", "no-such-directory"], ["--verify", "."]])

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from kgen import __version__, names, providers, resources
 from kgen.config.image_fields import PROGRAMS
 from kgen.config.model import Cluster, Role
-from kgen.render import cloudinit, engine, files, images, payload_json
+from kgen.render import delivery, engine, files, images, payload_json
 from kgen.render.image_texts import image_texts
 
 _PUBLIC, _PROGRAM = 0o644, 0o755
@@ -135,7 +135,7 @@ def _files(cluster: Cluster) -> list[ImageFile]:
             ImageFile(base.with_suffix(".py"), texts.runner, _PROGRAM),
             ImageFile(base.with_suffix(".json"), texts.text),
         ]
-    found.append(ImageFile(names.BAKED_DELIVERY, cloudinit.image_delivery(), _PROGRAM))
+    found.append(ImageFile(names.BAKED_DELIVERY, delivery.image_script(), _PROGRAM))
     modules = "".join(f"{module}\n" for module in files.MODULES)
     found.append(ImageFile(PurePosixPath("/etc/modules-load.d/kgen.conf"), modules))
     found.append(ImageFile(PurePosixPath("/etc/cloud/cloud.cfg.d/95-kgen.cfg"), _cloud_config(cluster)))

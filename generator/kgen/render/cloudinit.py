@@ -1,7 +1,7 @@
 """Payloads → ``#cloud-config`` documents, compressed once, counted as the provider counts.
 
-Formats and module order: https://docs.cloud-init.io/en/latest/reference/modules.html. ``write_files`` runs before
-``runcmd``'s script; cloud-init understands gzip of the whole document, nothing newer.
+Formats: https://docs.cloud-init.io/en/latest/reference/modules.html. cloud-init understands gzip of the whole document,
+nothing newer.
 """
 
 from __future__ import annotations
@@ -15,22 +15,8 @@ from typing import Any
 
 from kgen import names
 from kgen.config.model import Cluster, Machine, Role
-from kgen.render import engine
+from kgen.render import delivery, engine
 
-# cloud-init syncs no file, and takes a module for done before it runs it. So until the runner is done, every boot
-# delivers again (by removing these per-instance semaphores), and makes files of the network anew that a power cut has
-# left empty: cloud-init reads them, fails, and would never write them again (seen with 26.2).
-_MODULES = ("set_hostname", "write_files", "runcmd", "scripts_user")
-_NETWORK = "instance/network-config.json /etc/[nN]* /etc/systemd/network"
-_NAMES = "*[dk]-[ci]*"  # of cloud-init, as 50-cloud-init.yaml is, and network-config
-REDELIVER = (
-    f"test -e {names.DONE_PATH} || {{ cd /var/lib/cloud && "
-    f"rm -f {' '.join(f'instance/sem/config_{module}' for module in _MODULES)}; "
-    f"find {_NETWORK} -type f -empty -name '{_NAMES}' -print -delete 2>/dev/null | grep -q . && "
-    "rm -f data/instance-id && cloud-init init; sync; }"
-)
-_PYTHON = "/usr/bin/python3"
-_NO_RUNNER = "kgen: no first-boot program: start this machine from an image made by kgen bake"
 _WINDOW = 32_768
 _ITERATIONS = 5  # 15, zopfli's default, find 6 bytes more in twice the time
 _WORTH_A_BLOCK = 4_096  # a block of its own has a code table of its own, some 80 bytes
@@ -94,23 +80,6 @@ def _continue(data: bytes, before: bytes, strategy: int, flush: int) -> bytes:
     return compressor.compress(data) + compressor.flush(flush)
 
 
-def launch(*, embedded: bool) -> list[str] | str:
-    """Return the command that waits for the runner; where the image should have it and does not, it says so."""
-    if embedded:
-        return [_PYTHON, str(names.RUNNER_PATH), "--launch"]
-    path = names.BAKED_LAUNCH
-    return f"test -e {path} || {{ echo '{_NO_RUNNER}' | tee /dev/console; exit 2; }}; {path}"
-
-
-def image_delivery() -> str:
-    """Return the script of an image that does at each boot what a document with its runner does by itself.
-
-    It also says which role's program is this machine's, whose unit starts once cloud-init has delivered the rest.
-    """
-    links = f"ln -sf firstboot-$1.py {names.RUNNER_PATH}; ln -sf {names.RUNNER_PATH} {names.COMMAND_PATH}"
-    return f"#!/bin/sh\ntest ! -e {names.DONE_PATH} || exit 0\n{links}\n{REDELIVER}\n"
-
-
 def head(cluster: Cluster, role: Role, runner: str | None, users: Sequence[Mapping[str, Any] | str]) -> Head:
     """Return what all documents of one role begin with.
 
@@ -119,8 +88,8 @@ def head(cluster: Cluster, role: Role, runner: str | None, users: Sequence[Mappi
     """
     text = engine.render(
         "cloud-init/user-data.yaml.j2",
-        redeliver=REDELIVER if runner is not None else f"{names.BAKED_DELIVERY} {role}",
-        launch=launch(embedded=runner is not None),
+        bootcmd=delivery.baked_bootcmd(role) if runner is None else engine.Block(delivery.bootcmd(), 2),
+        runcmd=delivery.baked_runcmd() if runner is None else delivery.runcmd(),
         ntp=cluster.ntp,
         users=list(users),
         runner_path=str(names.RUNNER_PATH),

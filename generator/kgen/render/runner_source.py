@@ -35,11 +35,8 @@ ROLE_MODULES: dict[Role, tuple[str, ...]] = {
 }
 """The modules of each role's program, each after those it imports; the last holds its table of steps."""
 
-DOCUMENT_MODULES = ("launch",)
-"""What stands before the last module in a document: it makes the units that an image has."""
-
 LABEL_MODULES: dict[Role, tuple[str, ...]] = {"master": ("labels",), "node": ()}
-"""What only some clusters need; it stands there, too."""
+"""What stands before the last module where a cluster needs it."""
 
 BAKED_MODULES: dict[Role, tuple[str, ...]] = {
     "master": ("labels", "image", "serving"),
@@ -53,17 +50,17 @@ _IMPORT = re.compile("import (.*)")
 
 def document_modules(cluster: Cluster, role: Role) -> tuple[str, ...]:
     """Return what stands there in the documents of ``cluster``'s masters or nodes."""
-    return DOCUMENT_MODULES + (LABEL_MODULES[role] if node_labels.of_nodes(cluster) else ())
+    return LABEL_MODULES[role] if node_labels.of_nodes(cluster) else ()
 
 
-def modules(role: Role, more: tuple[str, ...] = DOCUMENT_MODULES) -> tuple[str, ...]:
+def modules(role: Role, more: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the modules of a program."""
     *first, last = ROLE_MODULES[role]
     return (*first, *more, last)
 
 
 @cache
-def assemble(role: Role, more: tuple[str, ...] = DOCUMENT_MODULES) -> str:
+def assemble(role: Role, more: tuple[str, ...] = ()) -> str:
     """Return the program of ``role``: it begins with ``#!`` and ends with a newline."""
     sources = map(resources.runner_source, modules(role, more))
     lines = [line for source in sources for line in minify.statements(source)]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests import clusters
 
-from kgen.render import cloudinit
+from kgen.render import cloudinit, delivery
 
 RUNNER = '#!/usr/bin/env python3\nprint("text: with\\t\'quotes\'", {"a": 1})\n\nif True:\n pass\n'
 
@@ -104,4 +104,4 @@ def test_hostile_values_do_not_change_the_structure():
     loaded = yaml.safe_load(document(cluster, cluster.machines[0], users=[hostile]).text)
     assert loaded["users"] == [hostile]
     assert loaded["ntp"] == cluster.ntp
-    assert loaded["runcmd"] == [["/usr/bin/python3", "/usr/local/lib/kgen/firstboot.py", "--launch"]]
+    assert (loaded["bootcmd"], loaded["runcmd"]) == ([delivery.bootcmd()], [delivery.runcmd()])

@@ -25,7 +25,7 @@ def test_a_cluster_without_such_labels_pays_nothing():
     for machine in made.machines:
         assert list(node_labels.files(made, machine)) == []
         assert node_labels.units(made, machine) == []
-        assert runner_source.document_modules(made, machine.role) == ("launch",)
+        assert runner_source.document_modules(made, machine.role) == ()
 
 
 def test_masters_get_the_timer_and_the_labels_of_the_nodes(cluster):
@@ -38,8 +38,8 @@ def test_masters_get_the_timer_and_the_labels_of_the_nodes(cluster):
     ]
     assert node_labels.units(cluster, master) == ["kgen-labels.timer"]
     assert node_labels.units(cluster, node) == []
-    assert runner_source.document_modules(cluster, "master") == ("launch", "labels")
-    assert runner_source.document_modules(cluster, "node") == ("launch",)
+    assert runner_source.document_modules(cluster, "master") == ("labels",)
+    assert runner_source.document_modules(cluster, "node") == ()
 
 
 def test_a_baked_image_holds_what_any_cluster_needs():

@@ -428,79 +428,11 @@ def test_status_tells_the_story(machine):
     assert (error, hint) == (f"cannot {START}", "see journalctl -u kubelet")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["status"], ["--status", "--all"], ["--launch", "now"]])
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["--status", "--all"]])
 def test_a_wrong_argument_starts_nothing(machine, words):
     before = scratch.snapshot(machine.root)
     assert verb(machine, *words) == (2, "usage: kgen-firstboot [--status]\n")
     assert scratch.snapshot(machine.root) == before
-
-
-ASKED = ["enable --no-reload kgen-later kgen-firstboot", "is-failed -q kgen-firstboot"]
-
-
-def launch(machine, programs, code, has_failed=False):
-    """Run ``--launch`` with a systemctl that fails on ``start`` when it shall; return code, output and its calls.
-
-    Nothing has failed before unless ``has_failed``.
-    """
-    calls = programs / "calls"
-    systemctl = programs / "systemctl"
-    answers = f"is-failed) exit {int(not has_failed)};; start) exit {int(code > 0)};;"
-    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {calls}\ncase $1 in {answers} esac\n')
-    systemctl.chmod(0o755)
-    (machine.root / "usr/local/sbin").mkdir()
-    found, output = verb(machine, "--launch", PATH=f"{programs}:/usr/bin:/bin")
-    return found, output, calls.read_text().splitlines()
-
-
-@pytest.mark.parametrize("code", [0, 2, 3])
-def test_launch_makes_units_starts_one_and_returns_its_code(machine, tmp_path_factory, code):
-    report = {"phase": "failed" if code else "done", "step": "etcd", "seconds": 9, "error": "no", "hint": "do"}
-    machine.put(scratch.STATUS, json.dumps({**report, "exit_code": code}))
-    found, output, calls = launch(machine, tmp_path_factory.mktemp("programs"), code)
-    assert found == code
-    assert output == ("failed in step etcd, 9 s since the start\nno\ndo\n" if code else "")
-    assert calls == [*ASKED, "start kgen-firstboot"]
-    assert (machine.root / "usr/local/sbin/kgen-firstboot").resolve() == machine.runner
-    for line in (
-        "Type=oneshot",
-        "Restart=on-failure",
-        "RestartPreventExitStatus=2 4",
-        "StartLimitIntervalSec=0",
-        "StandardOutput=journal+console",
-        "ConditionPathExists=!/var/lib/kgen/done",
-        "After=cloud-config.target containerd.service network-online.target",
-        "WantedBy=multi-user.target",
-    ):
-        assert line in unit(machine, "kgen-firstboot")
-
-
-def test_launch_starts_nothing_again_that_has_failed_by_itself(machine, tmp_path_factory):
-    """An image that has the unit has started it before."""
-    report = {"phase": "failed", "step": "preflight", "seconds": 9, "error": "no", "hint": "do", "exit_code": 2}
-    machine.put(scratch.STATUS, json.dumps(report))
-    found, output, calls = launch(machine, tmp_path_factory.mktemp("programs"), 0, has_failed=True)
-    assert (found, calls) == (2, ASKED)
-    assert output == "failed in step preflight, 9 s since the start\nno\ndo\n"
-
-
-def unit(machine, name):
-    return (machine.root / f"etc/systemd/system/{name}.service").read_text().splitlines()
-
-
-def test_the_unit_of_later_boots_comes_after_cloud_init(machine, tmp_path_factory):
-    launch(machine, tmp_path_factory.mktemp("programs"), 0)
-    for line in (
-        "After=cloud-final.service",
-        "ConditionPathExists=/var/lib/kgen/done",
-        "WantedBy=cloud-init.target",
-        "StandardOutput=journal+console",
-    ):
-        assert line in unit(machine, "kgen-later")
-
-
-def test_launch_does_not_take_a_unit_that_never_ran_for_done(machine, tmp_path_factory):
-    assert launch(machine, tmp_path_factory.mktemp("programs"), 1)[0] == 3
 
 
 def test_the_log_of_what_does_not_answer_is_told(tmp_path):
