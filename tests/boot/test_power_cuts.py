@@ -45,8 +45,9 @@ BOOT_SECONDS = 1500
 STEPS = [step.__name__.replace("_", "-") for step in master.STEPS]
 CLOCK = "kgen: clock "  # of the steps that run at every boot, the last
 BOOTED = "finished at"  # cloud-init's last word; it waits for the runner
-# What the console shows when cloud-init looks for its data, works on it, and runs what it was told; seconds from there.
-BEFORE = {"running 'init-local'": 6, "running 'init'": 12, "running 'modules:final'": 3}
+# The power-on, and what the console shows when cloud-init looks for its data and works on it; seconds from there in
+# which the runner has not started yet.
+BEFORE = {"": 15, "running 'init-local'": 5, "running 'init'": 2}
 # Steps that take a while or leave much behind; about the seconds that an emulated machine needs for them.
 INSIDE = {
     "files": 1,
@@ -214,7 +215,7 @@ def boot(end: End, cut: Cut) -> None:
     time.sleep(cut.seconds)
     machine.kill()
     seconds = time.monotonic() - machine.powered_on
-    shown = re.findall(r"kgen: \S+|running '\S+'", machine.console()[len(earlier) :])
+    shown = ["nothing", *re.findall(r"kgen: \S+|running '\S+'", machine.console()[len(earlier) :])]
     report(f"cut {seconds:.0f} s after power-on, {cut.seconds} s after {cut.mark!r}; the last shown was {shown[-1]!r}")
 
 
