@@ -135,7 +135,8 @@ def _files(cluster: Cluster) -> list[ImageFile]:
             ImageFile(base.with_suffix(".py"), texts.runner, _PROGRAM),
             ImageFile(base.with_suffix(".json"), texts.text),
         ]
-    found.append(ImageFile(names.BAKED_DELIVERY, delivery.image_script(), _PROGRAM))
+    found.append(ImageFile(names.BAKED_DELIVERY, delivery.image_delivery(), _PROGRAM))
+    found.append(ImageFile(names.BAKED_LAUNCH, delivery.image_launch(), _PROGRAM))
     modules = "".join(f"{module}\n" for module in files.MODULES)
     found.append(ImageFile(PurePosixPath("/etc/modules-load.d/kgen.conf"), modules))
     found.append(ImageFile(PurePosixPath("/etc/cloud/cloud.cfg.d/95-kgen.cfg"), _cloud_config(cluster)))
@@ -147,7 +148,6 @@ _TREE = {
     "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": _PUBLIC,
     "usr/lib/systemd/system/kgen-firstboot.service": _PUBLIC,
     "usr/lib/systemd/system/kgen-later.service": _PUBLIC,
-    str(names.BAKED_LAUNCH.relative_to("/")): _PROGRAM,
     "etc/sysctl.d/kgen-image.conf": _PUBLIC,
     "etc/systemd/journald.conf.d/kgen.conf": _PUBLIC,
 }

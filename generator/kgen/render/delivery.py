@@ -41,6 +41,7 @@ ln -sf ../kgen-later.service ../kgen-firstboot.service .
 # The unit waits for cloud-init's network stage. Where somebody else's document installs what it needs, that is there
 # by cloud-init's last stage, and runcmd is soon enough.
 _START = "! type containerd kubelet || systemctl start --no-block kgen-firstboot\n"
+_SHELL = "#!/bin/sh\n"
 _NO_RUNNER = "kgen: no first-boot program: start this machine from an image made by kgen bake"
 
 
@@ -52,11 +53,11 @@ def bootcmd() -> str:
     cloud-init has written the rest of the document.
     """
     units = _MAKE_UNITS.format(firstboot=_unit("firstboot"), later=_unit("later"))
-    return f"test -e {names.DONE_PATH} || {{\n{_AGAIN}{_COMMAND}{units}{_START}}}\n"
+    return _until_done(f"{_AGAIN}{_COMMAND}{units}{_START}")
 
 
 def runcmd() -> str:
-    """Return what waits for the runner that a document has brought, tells how it failed, and returns its code.
+    """Return what waits for the runner, tells how it failed, and returns its code.
 
     What has failed already is not run again before somebody has repaired the machine.
     """
@@ -68,20 +69,29 @@ def runcmd() -> str:
 
 
 def baked_bootcmd(role: Role) -> str:
-    """Return the same for documents of machines whose image has the runner, and the units."""
+    """Return the ``bootcmd`` of documents whose runner is in the image: a call of ``image_delivery``."""
     return f"{names.BAKED_DELIVERY} {role}"
 
 
 def baked_runcmd() -> str:
-    """Return the same, too; where the image should have the runner and does not, it says so."""
+    """Return their ``runcmd``: a call of ``image_launch``; where the image lacks it, that is said."""
     path = names.BAKED_LAUNCH
     return f"test -e {path} || {{ echo '{_NO_RUNNER}' | tee /dev/console; exit 2; }}; {path}"
 
 
-def image_script() -> str:
-    """Return what ``baked_bootcmd`` calls: it delivers again, and links the program of this machine's role."""
+def image_delivery() -> str:
+    """Return the script of an image that links its role's program, and delivers again what a power cut has taken."""
     link = f"ln -sf firstboot-$1.py {names.RUNNER_PATH}\n"
-    return f"#!/bin/sh\ntest ! -e {names.DONE_PATH} || exit 0\n{link}{_COMMAND}{_AGAIN}sync\n"
+    return _SHELL + _until_done(f"{link}{_COMMAND}{_AGAIN}sync\n")
+
+
+def image_launch() -> str:
+    """Return the script of an image that does what ``runcmd`` says."""
+    return f"{_SHELL}{runcmd()}\n"
+
+
+def _until_done(script: str) -> str:
+    return f"test -e {names.DONE_PATH} || {{\n{script}}}\n"
 
 
 def _unit(name: str) -> str:

@@ -3,18 +3,37 @@
 systemctl, containerd and kubelet answer here as they would on a machine; on real ones the boot tier does this.
 """
 
+import json
 import subprocess
+import sys
+from typing import get_args
 
 import pytest
 
 from kgen import names, resources
-from kgen.render import delivery
+from kgen.config.model import Role
+from kgen.render import delivery, runner_source
 
 UNITS = "etc/systemd/system"
 WANTED = f"{UNITS}/multi-user.target.wants"
 START = ["start --no-block kgen-firstboot"]
 IMAGES = "bake/tree/usr/lib/systemd/system/kgen-{}.service"
-LAUNCH = "bake/tree/usr/local/lib/kgen/launch"
+OF_BOTH = {
+    "Type=oneshot",
+    "Restart=on-failure",
+    "RestartPreventExitStatus=2 4",
+    "StartLimitIntervalSec=0",
+    "StandardOutput=journal+console",
+    "DefaultDependencies=no",
+}
+OF_ONE = {
+    "firstboot": {
+        "ConditionPathExists=!/var/lib/kgen/done",
+        "After=basic.target cloud-config.target containerd.service network-online.target",
+    },
+    "later": {"ConditionPathExists=/var/lib/kgen/done", "After=basic.target cloud-final.service"},
+}
+STATUS = "run/kgen/status.json"
 
 
 @pytest.fixture
@@ -55,8 +74,9 @@ def test_the_units_of_a_document_are_those_of_an_image(root, name):
     for_people = ("#", "Description=")
     expected = [line for line in text.splitlines() if line and not line.startswith(for_people)]
     runner = str(names.RUNNER_PATH)
-    made = (root / f"{UNITS}/kgen-{name}.service").read_text().replace(f" {root}{runner}", f" {runner}")
-    assert made.splitlines() == expected
+    made = (root / f"{UNITS}/kgen-{name}.service").read_text().replace(f" {root}{runner}", f" {runner}").splitlines()
+    assert made == expected
+    assert set(made) >= OF_BOTH | OF_ONE[name]
     link = root / f"{WANTED}/kgen-{name}.service"
     assert link.is_symlink()
     assert link.resolve() == root / f"{UNITS}/kgen-{name}.service"
@@ -111,7 +131,7 @@ def test_where_a_program_comes_later_runcmd_starts_the_unit(root, name):
     assert (root / f"{WANTED}/kgen-firstboot.service").exists()
 
 
-@pytest.mark.parametrize("script", [delivery.bootcmd(), delivery.image_script()])
+@pytest.mark.parametrize("script", [delivery.bootcmd(), delivery.image_delivery()])
 def test_a_machine_that_is_done_is_left_alone(root, script):
     (root / str(names.DONE_PATH)[1:]).touch()
     semaphore = root / "var/lib/cloud/instance/sem/config_write_files"
@@ -122,7 +142,10 @@ def test_a_machine_that_is_done_is_left_alone(root, script):
     assert not list((root / UNITS).iterdir())
 
 
-@pytest.mark.parametrize("script", [delivery.runcmd(), resources.template_text(LAUNCH)])
+WAITING = pytest.mark.parametrize("script", [delivery.runcmd(), delivery.image_launch()])
+
+
+@WAITING
 @pytest.mark.parametrize(
     ("is_failed", "start", "is_done", "code"), [(1, 0, True, 0), (1, 1, False, 7), (0, 1, False, 7), (1, 0, False, 7)]
 )
@@ -135,5 +158,22 @@ def test_runcmd_waits_and_returns_the_runners_code(root, script, is_failed, star
     done, calls = run(root, script, is_failed, start)
     assert (done.returncode, done.stdout) == (code, "--status\n" if code else "")
     asked, *started = calls
-    assert asked.startswith("is-failed ")
+    assert asked == "is-failed -q kgen-firstboot"
     assert started == ["start kgen-firstboot"] * is_failed
+
+
+@WAITING
+@pytest.mark.parametrize("role", get_args(Role))
+@pytest.mark.parametrize("code", [2, 3])
+def test_the_shipped_runner_tells_runcmd_how_it_failed(root, script, role, code):
+    runner = root / str(names.RUNNER_PATH)[1:]
+    shipped = runner.with_name("shipped.py")
+    shipped.write_text(runner_source.assemble(role))
+    runner.write_text(f'#!/bin/sh\nexec {sys.executable} {shipped} --root {root} "$@"\n')
+    runner.chmod(0o755)
+    assert run(root, script, start=1)[0].returncode == 3, "a unit that never ran is not done"
+    (root / STATUS).parent.mkdir(parents=True)
+    report = {"phase": "failed", "step": "etcd", "seconds": 9, "error": "no", "hint": "do", "exit_code": code}
+    (root / STATUS).write_text(json.dumps(report))
+    done, _ = run(root, script, start=1)
+    assert (done.returncode, done.stdout) == (code, "failed in step etcd, 9 s since the start\nno\ndo\n")

@@ -428,7 +428,7 @@ def test_status_tells_the_story(machine):
     assert (error, hint) == (f"cannot {START}", "see journalctl -u kubelet")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["status"], ["--status", "--all"]])
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["--status", "--all"], ["--launch", "now"]])
 def test_a_wrong_argument_starts_nothing(machine, words):
     before = scratch.snapshot(machine.root)
     assert verb(machine, *words) == (2, "usage: kgen-firstboot [--status]\n")
