@@ -182,7 +182,7 @@ import hashlib, json
 path = "{PAYLOAD}"
 document = json.load(open(path))
 document["body"]["waitFactor"] = {factor}
-text = json.dumps(document["body"], sort_keys=True, separators=(",", ":"))
+text = json.dumps(document["body"], sort_keys=True)
 document["sha256"] = hashlib.sha256(text.encode()).hexdigest()
 json.dump(document, open(path, "w"))
 END"""

@@ -147,6 +147,7 @@ _TREE = {
     "usr/lib/systemd/system/kubelet.service": _PUBLIC,
     "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": _PUBLIC,
     "usr/lib/systemd/system/kgen-firstboot.service": _PUBLIC,
+    "usr/lib/systemd/system/kgen-head-start.service": _PUBLIC,
     "usr/lib/systemd/system/kgen-later.service": _PUBLIC,
     "etc/sysctl.d/kgen-image.conf": _PUBLIC,
     "etc/systemd/journald.conf.d/kgen.conf": _PUBLIC,

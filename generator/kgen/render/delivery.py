@@ -34,13 +34,15 @@ cat >../kgen-firstboot.service <<E
 {firstboot}E
 cat >../kgen-later.service <<E
 {later}E
+cat >../kgen-head-start.service <<E
+{head_start}E
 sync
 ln -sf ../kgen-later.service ../kgen-firstboot.service .
 }}
 """
-# The unit waits for cloud-init's network stage. Where somebody else's document installs what it needs, that is there
-# by cloud-init's last stage, and runcmd is soon enough.
-_START = "! type containerd kubelet || systemctl start --no-block kgen-firstboot\n"
+# It starts the first boot when cloud-init's network stage is over. Where somebody else's document installs what that
+# needs, it is there by cloud-init's last stage, and runcmd is soon enough.
+_START = "! type containerd kubelet || systemctl start --no-block kgen-head-start\n"
 _SHELL = "#!/bin/sh\n"
 _NO_RUNNER = "kgen: no first-boot program: start this machine from an image made by kgen bake"
 
@@ -49,10 +51,10 @@ _NO_RUNNER = "kgen: no first-boot program: start this machine from an image made
 def bootcmd() -> str:
     """Return what a document that brings the runner does at each boot until the runner is done.
 
-    It delivers again what a power cut has taken, makes the units and starts the first one, which goes on as soon as
-    cloud-init has written the rest of the document.
+    It delivers again what a power cut has taken, makes the units and starts the one that starts the first boot as soon
+    as cloud-init has written the rest of the document.
     """
-    units = _MAKE_UNITS.format(firstboot=_unit("firstboot"), later=_unit("later"))
+    units = _MAKE_UNITS.format(firstboot=_unit("firstboot"), later=_unit("later"), head_start=_unit("head-start"))
     return _until_done(f"{_AGAIN}{_COMMAND}{units}{_START}")
 
 

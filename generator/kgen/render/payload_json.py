@@ -33,11 +33,15 @@ def seal(whole: Mapping[str, Any], runner_sha256: str, part: Mapping[str, Any] |
     Public keys that the runner computes do not travel. ``sha256`` is that of the whole body, so it proves them. The
     order of the body's keys is that in which it compresses best.
     """
-    digest = hashlib.sha256(canonical(whole).encode("ascii")).hexdigest()
     sent = {**(part or whole), "blobs": points.left_out(whole["blobs"])}
     keys = [*sorted(sent.keys() - _LAST), *(key for key in _LAST if key in sent)]
     ordered = ",".join(f"{canonical(key)}:{canonical(sent[key])}" for key in keys)
-    return f'{{"format":{model.FORMAT},"runner":"{runner_sha256}","sha256":"{digest}","body":{{{ordered}}}}}'
+    return f'{{"format":{model.FORMAT},"runner":"{runner_sha256}","sha256":"{checksum(whole)}","body":{{{ordered}}}}}'
+
+
+def checksum(whole: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a body, as the runner computes it: of what Python makes of it with its keys sorted."""
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def key_material(payload: Payload) -> str:

@@ -17,20 +17,16 @@ def status(root: str) -> int:
             print(f"{name} {seconds:.1f} s")
     story = load(root + STATUS)
     if story.get("phase") in (None, "done"):
-        done = os.path.exists(root + DONE)
-        print("done" if done else "not started yet: see cloud-init status --long")
-        return 0 if done else 3
+        if os.path.exists(root + DONE):
+            print("done")
+            return 0
+        print("not started yet: see cloud-init status --long")
+        return 3
     phase, step, seconds, error, hint, code = story.values()
     print(f"{phase} in step {step}, {seconds} s since the start")
     if error:
         print(f"{error}\n{hint}")
     return code or 3
-
-
-def usage(root: str) -> int:
-    """Say which words there are for people."""
-    print("usage: kgen-firstboot [--status]")
-    return 2
 
 
 VERBS = {"--status": status}
@@ -62,7 +58,11 @@ def main(words: Any, steps: Any) -> Any:
         options[name] = value
     run = Run(*options.values())
     if words:
-        return VERBS.get(" ".join(words), usage)(run.root)
+        verb = VERBS.get(" ".join(words))
+        if verb:
+            return verb(run.root)
+        print("usage: kgen-firstboot [--status]")
+        return 2
     try:
         if os.path.exists(run.root + DONE):
             later(run)

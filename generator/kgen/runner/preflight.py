@@ -5,7 +5,6 @@ everything the machine will write.
 """
 
 import _thread
-import contextlib
 import glob
 import os
 import re
@@ -54,8 +53,10 @@ def addresses_free(run: Run, texts: str) -> Any:
 
 def resolve(name: str, found: Any, lock: Any) -> None:
     """Put the addresses of ``name`` into ``found``, then release ``lock``."""
-    with contextlib.suppress(Exception):
+    try:
         found += socket.getaddrinfo(name, 0)
+    except Exception:
+        found.clear()
     lock.release()
 
 
@@ -77,8 +78,7 @@ def node_name(run: Run, texts: str) -> Any:
 
 def swap(run: Run, texts: str) -> Any:
     """The kubelet does not start with swap unless told otherwise."""
-    device = "".join(read(run.root + "/proc/swaps").split()[5:6])
-    if device:
+    for device in read(run.root + "/proc/swaps").split()[5:6]:
         allowed = re.search("fail-?swap-?on[:=] ?false", texts, re.I)
         yield "Swap" if allowed else "KgenSwap", device + " is on: swapoff -a, edit /etc/fstab", allowed
 
@@ -151,4 +151,4 @@ def preflight(run: Run) -> None:
         if errors and check == privileged:
             break
     if errors:
-        raise Stop(2, "; ".join(errors), "repair that, or set ignorePreflightErrors")
+        raise Stop(2, "; ".join(errors), "repair it, or set ignorePreflightErrors")

@@ -12,7 +12,7 @@
 {%- endfor %}
 
 # They start by themselves once a document has said which role's program is this machine's.
-{%- for unit in ['kgen-firstboot', 'kgen-later'] %}
+{%- for unit in ['kgen-firstboot', 'kgen-head-start', 'kgen-later'] %}
 
 {{ unit }}-enabled:
   cmd.run:

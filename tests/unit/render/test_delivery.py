@@ -16,22 +16,28 @@ from kgen.render import delivery, runner_source
 
 UNITS = "etc/systemd/system"
 WANTED = f"{UNITS}/multi-user.target.wants"
-START = ["start --no-block kgen-firstboot"]
+START = ["start --no-block kgen-head-start"]
 IMAGES = "bake/tree/usr/lib/systemd/system/kgen-{}.service"
-OF_BOTH = {
-    "Type=oneshot",
+OF_ALL = {"Type=oneshot", "DefaultDependencies=no"}
+OF_RUNS = {
     "Restart=on-failure",
     "RestartPreventExitStatus=2 4",
     "StartLimitIntervalSec=0",
     "StandardOutput=journal+console",
-    "DefaultDependencies=no",
 }
 OF_ONE = {
-    "firstboot": {
+    "firstboot": OF_RUNS
+    | {
         "ConditionPathExists=!/var/lib/kgen/done",
         "After=basic.target cloud-config.target containerd.service network-online.target",
     },
-    "later": {"ConditionPathExists=/var/lib/kgen/done", "After=basic.target cloud-final.service"},
+    "later": OF_RUNS | {"ConditionPathExists=/var/lib/kgen/done", "After=basic.target cloud-final.service"},
+    "head-start": {
+        "ConditionPathExists=!/var/lib/kgen/done",
+        "After=basic.target cloud-config.target",
+        "Before=shutdown.target cloud-config.service",
+        "ExecStart=-/usr/bin/timeout 30 systemctl start kgen-firstboot",
+    },
 }
 STATUS = "run/kgen/status.json"
 
@@ -66,7 +72,7 @@ def run(root, script, is_failed=1, start=0):
     return done, calls.read_text().splitlines()
 
 
-@pytest.mark.parametrize("name", ["firstboot", "later"])
+@pytest.mark.parametrize("name", OF_ONE)
 def test_the_units_of_a_document_are_those_of_an_image(root, name):
     done, calls = run(root, delivery.bootcmd())
     assert (done.returncode, calls) == (0, START)
@@ -76,14 +82,19 @@ def test_the_units_of_a_document_are_those_of_an_image(root, name):
     runner = str(names.RUNNER_PATH)
     made = (root / f"{UNITS}/kgen-{name}.service").read_text().replace(f" {root}{runner}", f" {runner}").splitlines()
     assert made == expected
-    assert set(made) >= OF_BOTH | OF_ONE[name]
+    assert set(made) >= OF_ALL | OF_ONE[name]
+
+
+@pytest.mark.parametrize("name", ["firstboot", "later"])
+def test_later_boots_begin_what_was_not_done_by_themselves(root, name):
+    run(root, delivery.bootcmd())
     link = root / f"{WANTED}/kgen-{name}.service"
     assert link.is_symlink()
     assert link.resolve() == root / f"{UNITS}/kgen-{name}.service"
 
 
-def test_the_image_wants_both_units_at_every_boot():
-    for name in ("firstboot", "later"):
+def test_the_image_wants_its_units_at_every_boot():
+    for name in OF_ONE:
         assert resources.template_text(IMAGES.format(name)).endswith("[Install]\nWantedBy=multi-user.target\n")
 
 

@@ -155,7 +155,7 @@ class Scratch:
     def steps(self) -> list[str]:
         """Return the steps that the state on disk holds for the current body."""
         state = json.loads((self.root / STATE).read_text())
-        return list(state[hashlib.sha256(payload_json.canonical(self.body).encode()).hexdigest()])
+        return list(state[payload_json.checksum(self.body)])
 
     def tree(self) -> dict[str, tuple[int, bytes]]:
         """Return mode and content of every file that the runner is told to write."""
