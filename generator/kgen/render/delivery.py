@@ -19,7 +19,7 @@ _NETWORK = "instance/network-config.json /etc/[nN]* /etc/systemd/network"
 _NAMES = "*[dk]-[ci]*"  # of cloud-init, as 50-cloud-init.yaml is, and network-config
 _AGAIN = (
     f"cd /var/lib/cloud && rm -f {' '.join(f'instance/sem/config_{module}' for module in _MODULES)}\n"
-    f"find {_NETWORK} -type f -empty -name '{_NAMES}' -print -delete 2>/dev/null | grep -q . && "
+    f"find {_NETWORK} -type f -empty -name '{_NAMES}' -print -delete 2>/dev/null|grep -q . && "
     "rm -f data/instance-id && cloud-init init\n"
 )
 _COMMAND = f"ln -sf {names.RUNNER_PATH} {names.COMMAND_PATH}\n"
@@ -40,9 +40,9 @@ sync
 ln -sf ../kgen-later.service ../kgen-firstboot.service .
 }}
 """
-# It starts the first boot when cloud-init's network stage is over. Where somebody else's document installs what that
-# needs, it is there by cloud-init's last stage, and runcmd is soon enough.
-_START = "! type containerd kubelet || systemctl start --no-block kgen-head-start\n"
+# One starts the first boot when cloud-init's network stage is over, one cleans up after the last. Where somebody else's
+# document installs what the first boot needs, it is there by cloud-init's last stage, and runcmd is soon enough.
+_START = "type containerd kubelet && u=kgen-head-start\nsystemctl start --no-block kgen-later $u\n"
 _SHELL = "#!/bin/sh\n"
 _NO_RUNNER = "kgen: no first-boot program: start this machine from an image made by kgen bake"
 

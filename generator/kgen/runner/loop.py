@@ -61,7 +61,7 @@ def main(words: Any, steps: Any) -> Any:
         verb = VERBS.get(" ".join(words))
         if verb:
             return verb(run.root)
-        print("usage: kgen-firstboot [--status]")
+        print("usage: kgen-firstboot --status")
         return 2
     try:
         if os.path.exists(run.root + DONE):

@@ -11,13 +11,13 @@ from .payload import PAYLOAD
 
 CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 DONE = "/var/lib/kgen/done"
-# cloud-init's copies of the user-data, and of what it made of it. The first one, when empty, is none to the next boot.
+# A credential, cloud-init's copies of the user-data, and what it made of it. An empty .pkl is none to the next boot.
 COPIES = (
+    "/run/kgen/*.pem",
     "/var/lib/cloud/instances/*/*.pkl",
     "/var/lib/cloud/instances/*/*.txt*",
     "/run/cloud-init/combined*",
     "/run/cloud-init/*sensitive*",
-    "/run/kgen/*.pem",
 )
 
 
@@ -43,7 +43,7 @@ def system(run: Run) -> None:
                 file.write(value)
         except OSError as error:
             if "bridge" not in name:
-                raise Stop(2, f"cannot set sysctl {name}: {error}", "allow it")
+                raise Stop(2, f"cannot set {name}: {error}", "allow it")
             print("warning:", error)
 
 
@@ -71,11 +71,10 @@ def certificate(run: Run) -> None:
 def cleanup(run: Run) -> None:
     """Leave no other copy of the secrets behind.
 
-    cloud-init's last stage may have to load its object yet, at a boot that goes on after a cut: then ``later`` comes.
+    cloud-init's are needed until its last stage is over. When that comes after this, ``later`` comes after that.
     """
-    path = run.root + "/run/cloud-init/status.json"
-    is_needed = os.path.exists(path) and not json.loads(read(path))["v1"]["modules-final"]["start"]
-    for pattern in COPIES[is_needed:]:
+    is_over = run.step == "later" or os.path.exists(run.root + "/run/cloud-init/result.json")
+    for pattern in COPIES if is_over else COPIES[:1]:
         for path in glob.glob(run.root + pattern):
             os.chmod(path, 0o600)
             os.truncate(path, 0)
@@ -88,7 +87,7 @@ def done(run: Run) -> None:
 
 
 def later(run: Run) -> None:
-    """Take away what a later boot has delivered again to a machine that is done; another payload is not applied."""
+    """Take away what cloud-init has left or delivered again to a machine that is done; no other payload is applied."""
     run.step = "later"
     cleanup(run)
     path = run.root + PAYLOAD

@@ -16,7 +16,7 @@ from kgen.render import delivery, runner_source
 
 UNITS = "etc/systemd/system"
 WANTED = f"{UNITS}/multi-user.target.wants"
-START = ["start --no-block kgen-head-start"]
+START = ["start --no-block kgen-later kgen-head-start"]
 IMAGES = "bake/tree/usr/lib/systemd/system/kgen-{}.service"
 OF_ALL = {"Type=oneshot", "DefaultDependencies=no"}
 OF_RUNS = {
@@ -36,7 +36,7 @@ OF_ONE = {
         "ConditionPathExists=!/var/lib/kgen/done",
         "After=basic.target cloud-config.target",
         "Before=shutdown.target cloud-config.service",
-        "ExecStart=-/usr/bin/timeout 30 systemctl start kgen-firstboot",
+        "ExecStart=-timeout 30 systemctl start kgen-firstboot",
     },
 }
 STATUS = "run/kgen/status.json"
@@ -138,7 +138,7 @@ def test_an_images_own_units_stay(root):
 def test_where_a_program_comes_later_runcmd_starts_the_unit(root, name):
     (root / "bin" / name).unlink()
     done, calls = run(root, delivery.bootcmd())
-    assert (done.returncode, calls) == (0, [])
+    assert (done.returncode, calls) == (0, ["start --no-block kgen-later"])
     assert (root / f"{WANTED}/kgen-firstboot.service").exists()
 
 

@@ -14,6 +14,7 @@ from tests import clusters
 from tests.unit.runner import scratch
 from tests.unit.runner.scratch import DONE, PAYLOAD, PYTHONS, STATE, Scratch, python_of
 
+from kgen import resources
 from kgen.config.model import HttpProxy
 from kgen.payload import expand
 from kgen.render import payload_json
@@ -383,15 +384,22 @@ def test_a_payload_that_is_delivered_again_goes_with_its_copies(machine):
     assert verb(machine, "--status") == (0, "done\n")
 
 
-@pytest.mark.parametrize(("start", "left"), [(None, "object"), (9386.84, "")])
-def test_cloud_inits_object_is_kept_until_its_last_stage_has_begun(machine, start, left):
-    finished(machine)
-    machine.put("var/lib/cloud/instances/i-2/obj.pkl", "object")
-    stages = {"modules-final": {"errors": [], "finished": None, "start": start}}
-    machine.put("run/cloud-init/status.json", json.dumps({"v1": stages}))
-    assert machine.run() == (0, "")
-    assert (machine.root / "var/lib/cloud/instances/i-2/obj.pkl").read_text() == left
-    assert (machine.root / "var/lib/cloud/instances/i-2/user-data.txt.i").read_text() == ""
+@pytest.mark.parametrize(("is_done", "is_over", "is_kept"), [(0, 0, True), (0, 1, False), (1, 0, False)])
+def test_cloud_inits_copies_are_kept_until_its_last_stage_is_over(machine, is_done, is_over, is_kept):
+    sha256 = finished(machine)
+    if not is_done:
+        (machine.root / DONE).unlink()
+        steps = re.findall(r"^    (\w+),$", resources.runner_source("master").partition("STEPS = ")[2], re.MULTILINE)
+        assert steps[-2:] == ["cleanup", "done"]
+        machine.put(STATE, json.dumps({sha256: {step.replace("_", "-"): 0.1 for step in steps[:-2]}}))
+    machine.put("var/lib/cloud/instances/i-2/obj.pkl", "copy")
+    machine.put("run/kgen/client.pem", "copy")
+    if is_over:
+        machine.put("run/cloud-init/result.json", "{}")
+    assert machine.run()[0] == 0
+    for name in ("obj.pkl", "user-data.txt.i"):
+        assert (machine.root / "var/lib/cloud/instances/i-2" / name).read_text() == "copy" * is_kept
+    assert (machine.root / "run/kgen/client.pem").read_text() == ""
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
@@ -431,7 +439,7 @@ def test_status_tells_the_story(machine):
 @pytest.mark.parametrize("words", [["--help"], ["status"], ["--status", "--all"], ["--launch", "now"]])
 def test_a_wrong_argument_starts_nothing(machine, words):
     before = scratch.snapshot(machine.root)
-    assert verb(machine, *words) == (2, "usage: kgen-firstboot [--status]\n")
+    assert verb(machine, *words) == (2, "usage: kgen-firstboot --status\n")
     assert scratch.snapshot(machine.root) == before
 
 
