@@ -30,6 +30,9 @@ VERSIONS = {
     "trixie": ("25.1", "3.13", "1.7"),
     "forky": ("26.2", "3.14", "2.1"),
 }
+# Documents bring the runner; the units are the image's, or theirs on one that has nothing of kgen.
+DISKS = {"bookworm": machine_image.PLAIN_DISK, "trixie": machine_image.DISK, "forky": machine_image.PLAIN_DISK}
+COPIES = r"find /var/lib/cloud/instances/ /run/cloud-init/ \( -name '*.txt*' -o -name obj.pkl -o -name '*sensitive*' \)"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,7 @@ def test_master_becomes_ready(suite: str, tmp_path: Path) -> None:
     name = NAMES[suite]
     with Segment(suite) as segment:
         cluster = Cluster(segment, tmp_path, CLUSTER.format(version=generation.kubernetes, name=name), generation)
-        machine = cluster.machine(name, 11)
+        machine = cluster.machine(name, 11, disk=DISKS[suite])
         machine.power_on()
         done = cluster.kgen("wait", "cluster.yaml", "--timeout", "20m", timeout=1500)
         assert done.returncode == 0, done.stderr + machine.console()[-6000:]
@@ -53,6 +56,10 @@ def test_master_becomes_ready(suite: str, tmp_path: Path) -> None:
         assert f" {python}." in machine.shell("python3 --version").stdout
         assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith(f"containerd://{containerd}.")
         cluster.until("cloud-init done", lambda: machine.shell("cloud-init status --wait").returncode == 0)
+        systemd = machine.shell("journalctl --boot --output=cat _PID=1").stdout
+        assert -1 < systemd.find("Finished kgen-head-start") < systemd.find("Starting cloud-config.service"), systemd
+        assert machine.shell(COPIES).stdout
+        cluster.until("copies emptied", lambda: not machine.shell(f"{COPIES} -size +0").stdout, 120)
         certificates = machine.shell("kubeadm certs check-expiration --kubeconfig /etc/kubernetes/admin.conf")
         assert certificates.returncode == 0, certificates.stderr
         rollout = ("rollout", "status", "--namespace=kube-system", "deployment/coredns", "--timeout=900s")

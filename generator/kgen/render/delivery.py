@@ -41,8 +41,9 @@ ln -sf ../kgen-later.service ../kgen-firstboot.service .
 }}
 """
 # One starts the first boot when cloud-init's network stage is over, one cleans up after the last. Where somebody else's
-# document installs what the first boot needs, it is there by cloud-init's last stage, and runcmd is soon enough.
-_START = "type containerd kubelet && u=kgen-head-start\nsystemctl start --no-block kgen-later $u\n"
+# document installs what the first boot needs, it is there by cloud-init's last stage, and runcmd is soon enough, as it
+# is where neither can be started: nothing has failed yet.
+_START = "type containerd kubelet && u=kgen-head-start\nsystemctl start --no-block kgen-later $u\n:\n"
 _SHELL = "#!/bin/sh\n"
 _NO_RUNNER = "kgen: no first-boot program: start this machine from an image made by kgen bake"
 
