@@ -11,7 +11,8 @@ from .payload import PAYLOAD
 
 CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 DONE = "/var/lib/kgen/done"
-# A credential, cloud-init's copies of the user-data, and what it made of it. An empty .pkl is none to the next boot.
+# First a credential of the runner's own, then cloud-init's copies of the user-data, and what it made of it. An empty
+# .pkl is none to the next boot.
 COPIES = (
     "/run/kgen/*.pem",
     "/var/lib/cloud/instances/*/*.pkl",

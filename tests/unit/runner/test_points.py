@@ -120,15 +120,11 @@ def test_the_checksum_shows_any_error_of_the_arithmetic(machine, monkeypatch):
     document = json.loads((machine.root / scratch.PAYLOAD).read_text())
     wrong = copy.deepcopy(document["body"])
     runner.points(document["body"])
-    assert digest(document["body"]) == document["sha256"]
+    assert payload_json.checksum(document["body"]) == document["sha256"]
     right = runner.multiple
     monkeypatch.setattr(runner, "multiple", lambda *words: (right(*words)[0], 1))
     runner.points(wrong)
-    assert digest(wrong) != document["sha256"]
-
-
-def digest(body) -> str:
-    return payload_json.checksum(body)
+    assert payload_json.checksum(wrong) != document["sha256"]
 
 
 def test_a_flipped_digit_of_a_private_key_is_noticed(machine):

@@ -461,7 +461,7 @@ def test_the_log_of_what_does_not_answer_is_told(tmp_path):
     assert machine.status()["error"].endswith("Connection refused; etcd: panic: no space")
 
 
-def test_canonical_text_is_what_both_sides_hash(tmp_path):
+def test_both_sides_hash_a_body_that_is_not_ascii_alike(tmp_path):
     machine = Scratch(tmp_path, body(node={"metadata": {"labels": {"köln": "\u2028\U0001f600"}}}))
     assert "\\ud83d" in payload_json.canonical(machine.body)
     assert machine.run()[0] == 1
