@@ -59,7 +59,7 @@ def emulator(directory: Path, base: Path) -> Path:
         emulator=shutil.which(EMULATOR),
         kernel=base / KERNEL,
         initrd=base / INITRD,
-        words=KERNEL_ARGUMENTS,
+        words=f"root=/dev/vda {KERNEL_ARGUMENTS}",
         console=directory / "console",
     )
     (programs / EMULATOR).write_text(text, encoding="utf-8")

@@ -32,10 +32,13 @@ _SILENCE = 300  # seconds after which a kernel that has said nothing since power
 TRANSLATIONS = 2047
 # Everything that QEMU knows, but for what costs the kernel most of a quarter of its time when it is emulated: strings
 # copied byte by byte (erms), a fifth level of page tables, keys and guards of pages that are switched at each call.
-PROCESSOR = "max,-erms,-la57,-smap,-smep,-pku,-mpx,-umip"
+# No machine in the machine, for which the kernel would load a module.
+PROCESSOR = "max,-erms,-la57,-smap,-smep,-pku,-mpx,-umip,-svm"
+# Debian's kernels have drivers of NVMe and ext4 built in: without an initrd a machine is there 9 of 30 s earlier.
+ROOT = "root=/dev/nvme0n1"
 KERNEL_ARGUMENTS = (
     # After a panic QEMU ends (-no-reboot), which the watcher waits for; later on the kubelet sets as much.
-    "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 panic=5"
+    "rw console=ttyS0 quiet net.ifnames=0 panic=5"
     # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
     " damon_stat.enabled=0 mitigations=off"
     # Go sleeps for microseconds: 1,400 timer interrupts a second, each of which is emulated at great cost. Timers that
@@ -175,9 +178,9 @@ class Machine:
             *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
             *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
-            *("-kernel", str(self.image / machine_image.KERNEL), "-initrd", str(self.image / machine_image.INITRD)),
-            *("-append", KERNEL_ARGUMENTS),
-            *("-drive", f"file={self.directory / 'disk.qcow2'},if=virtio,format=qcow2,cache=unsafe"),
+            *("-kernel", str(self.image / machine_image.KERNEL), "-append", f"{ROOT} {KERNEL_ARGUMENTS}"),
+            *("-drive", f"file={self.directory / 'disk.qcow2'},if=none,id=root,format=qcow2,cache=unsafe"),
+            *("-device", "nvme,serial=root,drive=root"),
             *("-drive", f"file={self.directory / 'seed.iso'},if=virtio,format=raw,readonly=on"),
             *("-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no"),
             *("-device", f"virtio-net-pci,netdev=net,mac=52:54:00:00:00:{self.number:02x}"),

@@ -45,6 +45,7 @@ _FIRST_BOOT = (
     "etc/systemd/system/*.wants/kgen-*",
 )
 _DISK_SIZE = "8G"
+_LABEL = "root"
 _PACKAGES = (
     "systemd-sysv",
     "systemd-resolved",
@@ -92,9 +93,17 @@ ExecStart=-/usr/sbin/conntrack -L
 [Install]
 WantedBy=multi-user.target
 """
+# Who looks into a machine shall not start beside what is looked at, but before cloud-init's network stage is over.
+_AGENT = """\
+[Unit]
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+"""
 _FILES = {
-    "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
+    "etc/fstab": f"LABEL={_LABEL} / ext4 defaults 0 1\n",
     "etc/hostname": "localhost\n",
+    "etc/systemd/system/qemu-guest-agent.service.d/early.conf": _AGENT,
     "usr/lib/systemd/system/settle-conntrack.service": _SETTLE,
 }
 # Without an SSH server and locales cloud-init would complain of what it cannot make.
@@ -127,7 +136,7 @@ machines: [{{name: m1, role: master, address: 10.0.0.1}}]
 
 @functools.cache
 def machine_image(generation: Generation) -> Path:
-    """Return a directory with ``disk.img`` (raw, sparse, one ext4 file system), ``vmlinuz`` and ``initrd.img``.
+    """Return a directory with ``disk.img`` (raw, sparse, one ext4 file system) and ``vmlinuz``.
 
     kgen's own recipe makes it (``kgen bake``) from an installed Debian. The disk is never booted itself: machines get
     an overlay of it, or of ``plain.qcow2``, which is the same without the first-boot programs and their units.
@@ -181,11 +190,15 @@ def _build(generation: Generation, bake: Path, archives: Path, directory: Path) 
 
 
 def cloud_image(suite: str) -> Path:
-    """Return a directory as ``machine_image`` does, of a Debian as clouds offer it: an SSH server, nothing of kgen."""
+    """Return a directory as ``machine_image`` does, of a Debian as clouds offer it: an SSH server, nothing of kgen.
+
+    ``initrd.img`` is in it, too, for machines whose disk the kernel itself has no driver for.
+    """
     recipe = cache.recipe_hash(suite, Path(__file__).read_text(encoding="utf-8"))
 
     def build(directory: Path) -> None:
         _set_up(base(suite, _SSH), directory / "root", "locale: false\n")
+        shutil.move(_newest(directory / "root/boot", INITRD), directory / INITRD)
         _make_disk(directory / "root", directory)
 
     made = cache.ensure(f"cloud-image-{suite}", recipe, build)
@@ -215,10 +228,9 @@ def _set_up(tree: Path, root: Path, cloud_config: str) -> None:
 
 
 def _make_disk(root: Path, directory: Path) -> None:
-    """Turn the tree ``root`` into disk, kernel and initrd in ``directory``."""
-    for name in (KERNEL, INITRD):
-        shutil.move(_newest(root / "boot", name), directory / name)
-    cache.run(["mke2fs", "-q", "-t", "ext4", "-d", root, directory / DISK, _DISK_SIZE])
+    """Turn the tree ``root`` into disk and kernel in ``directory``."""
+    shutil.move(_newest(root / "boot", KERNEL), directory / KERNEL)
+    cache.run(["mke2fs", "-q", "-t", "ext4", "-L", _LABEL, "-d", root, directory / DISK, _DISK_SIZE])
     shutil.rmtree(root)
 
 

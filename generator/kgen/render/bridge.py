@@ -89,30 +89,31 @@ def script(cluster: Cluster, machine: Machine) -> str:
     allowed where the image's firewall does not. A Service's address that kube-proxy has not translated is refused: such
     a packet would leave the machine, and who sent it would wait for an answer (CoreDNS: 30 seconds at each first boot).
 
-    One process fills the chains anew, whatever has become of them; each process counts while the kubelet starts.
+    One process fills the chains anew, whatever has become of them, and one sets all routes, whether or not the others
+    can be: each process counts while the kubelet starts.
     """
     subnet = cluster.networking.pod_subnets[0]
     services = next(each for each in cluster.networking.service_subnets if each.version == subnet.version)
     iptables = _IPTABLES[subnet.version]
     rules = f"""\
-{iptables}-restore -w -n <<'END'
+jump() {{ {iptables} -w -t $1 -C $2 -j KGEN-$2 2>/dev/null || echo "-A $2 -j KGEN-$2"; }}
+{iptables}-restore -w -n <<END
 *nat
 :KGEN-POSTROUTING - [0:0]
 -A KGEN-POSTROUTING -s {subnet} ! -d {subnet} ! -o {BRIDGE} -j MASQUERADE --random-fully
+$(jump nat POSTROUTING)
 COMMIT
 *filter
 :KGEN-FORWARD - [0:0]
 -A KGEN-FORWARD -s {subnet} -d {services} -j REJECT
 -A KGEN-FORWARD -s {subnet} -j ACCEPT
 -A KGEN-FORWARD -d {subnet} -j ACCEPT
+$(jump filter FORWARD)
 COMMIT
 END
-jump() {{ {iptables} -w -t $1 -C $2 -j KGEN-$2 2>/dev/null || {iptables} -w -t $1 -A $2 -j KGEN-$2; }}
-jump nat POSTROUTING
-jump filter FORWARD
 """
-    ways = (f"ip route replace {network} via {address}\n" for network, address in routes(cluster, machine))
-    return f"# Made by kgen, run by {UNIT.name}.\n{rules}{''.join(ways)}"
+    ways = "".join(f"route replace {network} via {address}\n" for network, address in routes(cluster, machine))
+    return f"# Made by kgen, run by {UNIT.name}.\n{rules}" + (f"ip -force -batch - <<END\n{ways}END\n" if ways else "")
 
 
 def update(cluster: Cluster, machine: Machine, gone: Iterable[str]) -> str:

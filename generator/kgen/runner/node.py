@@ -45,7 +45,7 @@ def own(run: Run, method: str, body: str = "") -> str:
 
     On one processor every question takes its time from the start of the kubelet, which is what the answer waits for.
     """
-    time.sleep(1)
+    time.sleep(2)
     run.link = run.link or trust(pem(run, "ca.crt"), run.root + CURRENT)
     merge = "Content-Type: application/merge-patch+json\r\n"
     return expect(*ask(run.body["server"], run.link, method, node_path(run), merge, body))

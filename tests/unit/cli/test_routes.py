@@ -38,7 +38,7 @@ def test_routes_are_printed_as_a_script_that_installs_what_a_render_gives(kgen, 
     bridged(W1, W2)
     script = commands(kgen, "m1")
     rendered = (here / "outputs/prod/nodes/m1/etc/kgen/routes").read_text()
-    assert "ip route replace 10.244.2.0/24 via 10.0.0.22\n" in rendered
+    assert "\nroute replace 10.244.2.0/24 via 10.0.0.22\n" in rendered
     assert rendered in script
     written = script.replace("/etc/kgen/", f"{here}/").partition(f"sh {here}/routes\n")[0]
     subprocess.run(["sh", "-eu"], input=written, text=True, check=True)

@@ -30,15 +30,21 @@ def bridged6():
 def test_a_machine_knows_the_way_to_every_other_and_none_to_itself():
     cluster = bridged()
     assert bridge.routes(cluster, cluster.machines[0]) == [("10.244.7.0/24", "10.0.0.2")]
-    lines = bridge.script(cluster, cluster.machines[1]).splitlines()
-    assert [line for line in lines if line.startswith("ip ")] == ["ip route replace 10.244.0.0/24 via 10.0.0.1"]
+    text = bridge.script(cluster, cluster.machines[1])
+    assert text.endswith("ip -force -batch - <<END\nroute replace 10.244.0.0/24 via 10.0.0.1\nEND\n")
+
+
+def test_a_machine_that_is_alone_sets_no_routes():
+    cluster = bridged()
+    cluster = replace(cluster, machines=cluster.machines[:1])
+    assert "ip " not in bridge.script(cluster, cluster.machines[0])
 
 
 def test_ipv6_has_its_own_firewall_and_default_route():
     cluster = bridged6()
     script = bridge.script(cluster, cluster.machines[0])
-    assert "ip route replace fd00:1:0:7::/64 via fd00::2\n" in script
-    assert script.count("ip6tables") == 3
+    assert "\nroute replace fd00:1:0:7::/64 via fd00::2\n" in script
+    assert script.count("ip6tables") == 2
     assert "iptables" not in script.replace("ip6tables", "")
     plugin = json.loads(bridge.conflist(cluster.machines[0]))["plugins"][0]
     assert plugin["ipam"] == {
