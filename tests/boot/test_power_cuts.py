@@ -47,7 +47,7 @@ CLOCK = "kgen: clock "  # of the steps that run at every boot, the last
 BOOTED = "finished at"  # cloud-init's last word; it waits for the runner
 # The power-on, and what the console shows when cloud-init looks for its data and works on it; seconds from there in
 # which the runner has not started yet.
-BEFORE = {"": 15, "running 'init-local'": 5, "running 'init'": 2}
+BEFORE = {"": 12, "running 'init-local'": 5, "running 'init'": 2}
 # Steps that take a while or leave much behind; about the seconds that an emulated machine needs for them.
 INSIDE = {
     "files": 1,
