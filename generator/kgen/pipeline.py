@@ -107,9 +107,8 @@ class Pipeline:
             if size.fits(document, self.provider):
                 return document
         document = head.document(tail, payload_json.key_material(payload))
-        if machine.role == "master" and size.is_tight(document, self.provider):
-            return cloudinit.packed(document)
-        return document
+        worth_it = size.is_tight(document, self.provider) if machine.role == "master" else machine.is_pool
+        return cloudinit.packed(document) if worth_it and size.takes_gzip(self.provider) else document
 
     def artifacts(self, *, review_all: bool, kept: Kept = lambda path, text: None) -> Iterator[Artifact | DocumentInfo]:
         """Yield every file of the output, one machine at a time; a DocumentInfo follows the files of its document.

@@ -50,6 +50,12 @@ def test_manifests_are_published_at_the_first_boot(m1):
     assert kubectl(m1, "get", "secret", "pin", "--output", "jsonpath={.data.pin}") == "MDEyMw=="
 
 
+def test_what_waits_for_the_controllers_is_published_too(m1):
+    assert kubectl(m1, "get", "pod", "bare", "--namespace", "shop", "--output", "name") == "pod/bare\n"
+    quota = json.loads(kubectl(m1, "get", "resourcequota", "few", "--namespace", "shop", "--output", "json"))
+    assert quota["status"]["used"] == {"services": "1"}
+
+
 def test_kinds_are_those_of_the_api_server(m1):
     stored = kubectl(m1, "api-resources", "--verbs=create,get,delete", "--no-headers").splitlines()
     found = {}

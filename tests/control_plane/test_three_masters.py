@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 from tests.control_plane import deployment, objects, tree
+from tests.control_plane.conftest import ENDPOINT_HOSTS
 from tests.control_plane.deployment import Deployment, api, kubectl
 from tests.control_plane.machines import Machine, until
 
 MASTERS = ("m1", "m2", "m3")
+ETCD_POD = "etc/kubernetes/manifests/etcd.yaml"
 ETCDCTL = (
     "etcdctl",
     *("--cacert", "/etc/kubernetes/pki/etcd/ca.crt"),
@@ -189,6 +191,44 @@ def test_a_new_master_is_refused_by_the_running_three(three: Deployment, tmp_pat
         assert not (machine.root / "etc/kubernetes/manifests/etcd.yaml").exists()
     finally:
         machine.power_off()
+
+
+def test_a_wiped_master_joins_once_it_was_removed_and_added_as_its_console_says(three: Deployment) -> None:
+    three.machines["m3"].power_off()
+    new = three.machine("m3", "10.73.0.13", root="m3-new")
+    deployment.finished(deployment.start_first_boot(new), new, expect=2)
+    where, _, commands = deployment.status(new)["hint"].partition(": ")
+    peer = three.machines[where.removeprefix("on ")]
+    for command in commands.split("; "):
+        program, *words = command.split()
+        assert program == "etcdctl"
+        until(command, lambda words=words: peer.run([*ETCDCTL, *words], chroot=True)[0] == 0)
+    three.first_boot(new)
+    three.machines["m3"] = new
+    command = [*ETCDCTL, "--endpoints", ",".join(f"https://10.73.0.1{number}:2379" for number in (1, 2, 3))]
+    peer.check([*command, "endpoint", "health"], chroot=True)
+    members = json.loads(peer.check([*command, "member", "list", "-w", "json"], chroot=True))["members"]
+    assert sorted((member["name"], bool(member["clientURLs"])) for member in members) == [
+        (name, True) for name in MASTERS
+    ]
+    assert tree.differences(three.review("m3"), new.root) == [f"other content: {ETCD_POD}"]
+    assert "--initial-cluster-state=existing" in (new.root / ETCD_POD).read_text()
+    shutil.copy(three.review("m3") / ETCD_POD, new.root / ETCD_POD)  # it has data by now: the flag means nothing
+    until("m3 again", lambda: new.run([*command, "endpoint", "health"], chroot=True)[0] == 0)
+
+
+def test_a_machine_of_a_name_that_is_ready_waits_as_long_as_the_other_has_it(three: Deployment) -> None:
+    old = three.machines["w7"]
+    twin = three.machine("w7", "10.73.0.28", user_data=three.user_data("workers"), root="w7-twin", hosts=ENDPOINT_HOSTS)
+    running = deployment.start_first_boot(twin)
+    until(
+        "the other's name", lambda: "another machine is Node w7 and Ready" in deployment.status(twin).get("error", "")
+    )
+    assert not (twin.root / deployment.LOGS / "kubelet.log").exists()
+    old.power_off()
+    kubectl(three.machines["m1"], "delete", "node", "w7")
+    deployment.finished(running, twin)
+    three.machines["w7"] = twin
 
 
 def test_the_cluster_is_whole_after_all_this(three: Deployment) -> None:

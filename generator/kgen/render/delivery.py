@@ -14,7 +14,7 @@ from kgen.config.model import Role
 # cloud-init syncs no file, and takes a module for done before it runs it. So until the runner is done, every boot
 # delivers again (by removing these per-instance semaphores), and makes files of the network anew that a power cut has
 # left empty: cloud-init reads them, fails, and would never write them again (seen with 26.2).
-_MODULES = ("set_hostname", "write_files", "runcmd", "scripts_user")
+_MODULES = ("set_hostname", "users_groups", "write_files", "ntp", "runcmd", "scripts_user")
 _NETWORK = "instance/network-config.json /etc/[nN]* /etc/systemd/network"
 _NAMES = "*[dk]-[ci]*"  # of cloud-init, as 50-cloud-init.yaml is, and network-config
 _AGAIN = (

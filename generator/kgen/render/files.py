@@ -88,7 +88,7 @@ class WorkerFiles:
         if cri_socket not in self._by_cri_socket:
             self._by_cri_socket[cri_socket] = _kubelet_configuration(self._cluster, cri_socket)
         network = bridge.files(self._cluster, machine)
-        return (*self._shared, *network, *self._by_cri_socket[cri_socket], _kubelet_flags(self._cluster, machine))
+        return (*self._shared, *network, _kubelet_flags(self._cluster, machine), *self._by_cri_socket[cri_socket])
 
 
 def directories(cluster: Cluster, machine: Machine) -> Mapping[PurePosixPath, int]:
@@ -139,8 +139,9 @@ def _systemd_quoted(assignment: str) -> str:
 
 
 def _kubelet_files(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
-    yield from _kubelet_configuration(cluster, machine.registration.cri_socket)
+    """Yield the arguments before the configuration, without which no kubelet starts: none runs without arguments."""
     yield _kubelet_flags(cluster, machine)
+    yield from _kubelet_configuration(cluster, machine.registration.cri_socket)
 
 
 def _kubelet_configuration(cluster: Cluster, cri_socket: str) -> tuple[NodeFile, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kgen import names, versions
 from kgen.config.model import Cluster, Machine, Taint
-from kgen.render import bridge, environment, files, flags, kubelet, manifests, node_labels, preflight
+from kgen.render import bridge, environment, flags, kubelet, manifests, node_labels, preflight
 
 
 def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
@@ -21,8 +21,6 @@ def parameters(cluster: Cluster, machine: Machine, validity: Mapping[str, tuple[
         "waitFactor": max(1, cluster.component_timeout / timedelta(minutes=4)),
         "addresses": [str(address) for address in machine.addresses],
         "validity": {name: list(ends) for name, ends in validity.items()},
-        "modules": list(files.MODULES),
-        "sysctls": files.sysctls(cluster),
         "ignorePreflightErrors": [name.lower() for name in machine.registration.ignore_preflight_errors],
         "resolvConf": kubelet.leaves_resolv_conf_open(cluster),
         "systemctl": _systemctl(cluster, machine),
@@ -53,6 +51,8 @@ def _master(cluster: Cluster, machine: Machine) -> dict[str, Any]:
             "others": others,
         },
         "health": manifests.controller_health_urls(cluster),
+        # The user's objects, and the one that says that all are there.
+        "late": len(cluster.manifests) + 1 if cluster.manifests else 0,
         "node": {
             "metadata": {
                 "labels": {

@@ -7,6 +7,7 @@ It would have forgotten its votes. etcd answers GET /members on its peer port, a
 import _thread
 import json
 import os
+import re
 import socket
 import time
 from typing import Any
@@ -47,7 +48,10 @@ def answer_peers(run: Run, client: str) -> None:
 
 
 def judge(run: Run, name: str, members: Any) -> None:
-    """Stop when ``members``, as the master ``name`` lists them, know this one as started or not at all."""
+    """Stop when ``members``, as the master ``name`` lists them, know this one as started or not at all.
+
+    One without a name has been added to an etcd that runs: it joins that, as ``kubeadm join`` has it.
+    """
     url = run.body["etcd"]["peerURL"]
     mine = [member for member in members if url in member["peerURLs"]]
     if not mine:
@@ -56,15 +60,17 @@ def judge(run: Run, name: str, members: Any) -> None:
         raise Stop(
             2,
             f"etcd of {name} has seen {run.body['name']} start, here is no data: it must not start",
-            f"on {name}: etcdctl member remove {mine[0]['id']:x}",
+            f"on {name}: etcdctl member remove {mine[0]['id']:x}; "
+            f"etcdctl member add {run.body['name']} --peer-urls={url}",
         )
+    if "name" not in mine[0]:
+        run.body["etcd"]["joins"] = True
 
 
-def etcd_guard(run: Run) -> None:
-    """Let etcd start with data, alone, or when every other master has answered and none knows this one as started."""
-    missing = dict(run.body["etcd"]["others"])
-    if not missing or os.path.isdir(run.root + run.body["etcd"]["dataDir"] + "/member"):
-        return
+def ask_others(run: Run) -> None:
+    """Wait until every other master has answered and none knows this one as started; answer them meanwhile."""
+    others = run.body["etcd"]["others"]
+    missing = dict(others)
     client = pair(run, "etcd/peer")
     answer_peers(run, client)
 
@@ -85,21 +91,26 @@ def etcd_guard(run: Run) -> None:
     wait(run, "the other masters", probe, 9e9, "start them")
     # The last one to come would take its answer away before the others ask, and they would wait for its etcd.
     end = time.monotonic() + 5
-    while len(run.asked) < len(run.body["etcd"]["others"]) and time.monotonic() < end:
+    while len(run.asked) < len(others) and time.monotonic() < end:
         time.sleep(0.1)
+    # Closing alone does not wake the thread, and the port stays taken.
+    listener = run.listener
+    run.listener = None
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
-def write_etcd(run: Run) -> None:
-    """Free the peer port and hand etcd to the kubelet.
+def etcd_guard(run: Run) -> None:
+    """Let etcd start with data, alone, or when the others agree, and hand it to the kubelet.
 
     A single member answers at once, so its API server may start beside it; three find each other first.
     """
-    listener = run.listener
-    run.listener = None
-    if listener:
-        # Closing alone does not wake the thread, and the port stays taken.
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+    etcd = run.body["etcd"]
+    if etcd["others"] and not os.path.isdir(run.root + etcd["dataDir"] + "/member"):
+        ask_others(run)
+    for file in run.body["files"]:
+        if file[2] == "etcd" and "joins" in etcd:
+            file[3] = re.sub('(.*--initial-cluster)=.*?("?)\n', r"\g<0>\1-state=existing\2\n", file[3])
     stage(run, "etcd")
-    if not run.body["etcd"]["others"]:
+    if not etcd["others"]:
         stage(run, "apiserver")

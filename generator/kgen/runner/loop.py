@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from .base import STATUS, Run, Stop, load, tell, write
-from .machine import DONE, later, mend
+from .machine import DONE, kubelet, later, mend
 from .payload import STATE, clock, fetch, verify
 
 
@@ -36,7 +36,8 @@ def go(run: Run, steps: Any) -> None:
     """Run what is not done yet; the state is on disk before the next step begins."""
     for step in (fetch, verify, clock, mend, *steps):
         run.step = step.__name__.replace("_", "-")
-        if run.step in run.finished:
+        # What systemd was told may not have reached the disk.
+        if run.step in run.finished and step != kubelet:
             continue
         tell(run, "running")
         begin = time.monotonic()
@@ -81,8 +82,9 @@ def main(words: Any, steps: Any) -> Any:
         code, error, hint = 1, type(problem), "report it"
     tell(run, "failed", f"{error}", hint, code)
     line = "*" * 72
+    again = "" if "rebuild" in hint else "Then run: systemctl start kgen-firstboot\n"
     print(
         f"{line}\nFirst boot of this Kubernetes machine\nkgen: {run.step} failed: {error}\nTo do: {hint}\n"
-        f"Then run: systemctl start kgen-firstboot\nWhat was done: kgen-firstboot --status\n{line}"
+        f"{again}What was done: kgen-firstboot --status\n{line}"
     )
     return code

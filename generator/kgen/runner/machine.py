@@ -23,22 +23,31 @@ COPIES = (
 
 
 def mend(run: Run) -> None:
-    """Remove the kubelet's own certificates when a power cut has left one empty: it would never start again.
+    """Remove what a power cut has left empty of the kubelet's own certificates: it would never start again.
 
-    The kubelet does not flush what it writes there, and makes all of it anew.
+    The kubelet does not flush all that it writes there. It makes its server's anew, of which it needs both files, and
+    its client's as long as it can bootstrap; later the one before the last must do.
     """
-    paths = glob.glob(run.root + "/var/lib/kubelet/pki/*")
-    if 0 in map(os.path.getsize, paths):
+    folder = run.root + "/var/lib/kubelet/pki/kubelet"
+    paths = glob.glob(folder + "*")
+    whole = [path for path in paths if os.path.exists(path) and os.path.getsize(path)]
+    if whole != paths:
         for path in paths:
-            os.remove(path)
+            if path not in whole or path.startswith(folder + "."):
+                os.remove(path)
+        clients = sorted(path for path in whole if "-client-2" in path)
+        if clients and not os.path.exists(run.root + CURRENT):
+            os.symlink(clients[-1], run.root + CURRENT)
 
 
 def system(run: Run) -> None:
-    """Load kernel modules and set kernel parameters, as their files do at the next boot."""
-    missing = [name for name in run.body["modules"] if not os.path.exists(f"{run.root}/sys/module/{name}")]
+    """Load kernel modules and set kernel parameters, as their files, which are there by now, do at the next boot."""
+    names = read(run.root + "/etc/modules-load.d/kgen.conf").split()
+    missing = [name for name in names if not os.path.exists(f"{run.root}/sys/module/{name}")]
     if missing and os.system(f"modprobe -ad {run.root}/ " + " ".join(missing)):
         print("warning: no module", *missing)
-    for name, value in run.body["sysctls"].items():
+    for line in read(run.root + "/etc/sysctl.d/kgen.conf").splitlines():
+        name, value = line.split(" = ")
         try:
             with open(f"{run.root}/proc/sys/{name.replace('.', '/')}", "w") as file:
                 file.write(value)

@@ -8,12 +8,12 @@ from .answers import expect, node_path
 from .api import MERGE, ask, connect, get
 from .base import Run, read, write
 from .files import files, stage
-from .guard import etcd_guard, write_etcd
+from .guard import etcd_guard
 from .logs import watch
 from .loop import main
 from .machine import CURRENT, certificate, cleanup, done, kubelet, system
 from .preflight import preflight
-from .publish import APISERVER, api, publish
+from .publish import APISERVER, api, manifests, publish
 
 
 def healthy(run: Run, name: str, url: str) -> None:
@@ -87,15 +87,15 @@ def mark_node(run: Run) -> None:
 # In boot order. A step's name is state on disk: never rename one.
 STEPS = (
     preflight,
-    system,
     files,
+    system,
     etcd_guard,
-    write_etcd,
     kubelet,
     etcd,
     apiserver,
     publish,
     controllers,
+    manifests,
     controllers_healthy,
     kubelet_finalize,
     mark_node,

@@ -18,14 +18,18 @@ BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
 
 
 def endpoint(run: Run) -> None:
-    """Wait until the cluster's endpoint answers and takes the bootstrap token."""
+    """Wait until the cluster's endpoint answers, takes the bootstrap token, and has no Node of this name that is Ready.
+
+    Two machines of one name would share the Node: ``kubeadm join`` refuses that, too. One that is gone stays Ready for
+    less than a minute.
+    """
     token = re.findall(r'token: "?([\w.]+)', read(run.root + BOOTSTRAP))[0]
     url = run.body["server"]
     context = trust(pem(run, "ca.crt"))
 
     def probe() -> None:
         try:
-            status, said = ask(url, context, "GET", "/readyz", f"Authorization: Bearer {token}\r\n")
+            status, said = ask(url, context, "GET", node_path(run), f"Authorization: Bearer {token}\r\n")
         except ValueError as error:
             # SSLCertVerificationError. Too early, too late, another host, another address: the CA is the right one.
             if error.__dict__["verify_code"] in (9, 10, 62, 64):
@@ -34,8 +38,9 @@ def endpoint(run: Run) -> None:
                 2, f"KgenClusterCA: {url} shows another CA: {error}", "check controlPlaneEndpoint and the bundle"
             )
         if status == 401:
-            raise Pending("the bootstrap token has expired, or is not there yet: kgen token renew")
-        expect(status, said)
+            raise Pending("the bootstrap token has expired, or is not there yet: kgen token renew cluster.yaml")
+        if status != 404 and '"Ready","status":"True"' in expect(status, said):
+            raise Pending(f"another machine is Node {run.body['name']} and Ready")
 
     wait(run, url, probe, 900, "are the masters up?")
 
@@ -76,8 +81,8 @@ def ready(run: Run) -> None:
 # In boot order. A step's name is state on disk: never rename one.
 STEPS = (
     preflight,
-    system,
     files,
+    system,
     endpoint,
     kubelet,
     certificate,

@@ -53,7 +53,9 @@ def clock(run: Run) -> None:
         for name, (start, end) in run.body["validity"].items():
             if time.time() > end:
                 raise Stop(
-                    2, f"certificate {name} expired {time.ctime(end)}", f"kgen certs renew {name[:-4]}, " + REBUILD
+                    2,
+                    f"certificate {name} expired {time.ctime(end)}",
+                    f"kgen certs renew cluster.yaml {name[:-4]}, " + REBUILD,
                 )
             if time.time() < start:
                 raise Pending(f"the clock is behind, {name} is valid from {time.ctime(start)}")

@@ -35,9 +35,12 @@ def images(run: Run, texts: str) -> Any:
     """What is not there will be pulled, containerd's own sandbox image too (named in its configuration to 1.7)."""
     try:
         texts += str(run.body["objects"]) + str(cri(run, texts, b"RuntimeService/Status", b"\x08\1"))
-        for image in dict.fromkeys(re.findall(r"\b(?:sandboxI|i)mage\W+([\w./-]+:[\w.@:-]+)", texts)):
+        for image in dict.fromkeys(
+            re.findall(r"\b(?:sandboxI|i)mage\W+([\w./-]+(?::\d+/[\w./-]+)?[:@][\w.@:-]+)(?![\w/])", texts)
+        ):
             message = b"\n%c\n%c%b" % (len(image) + 2, len(image), image.encode())
-            if b"sha256:" not in cri(run, texts, b"ImageService/ImageStatus", message):
+            # Its length is one byte, and so is that of what is around it.
+            if len(image) < 120 and b"sha256:" not in cri(run, texts, b"ImageService/ImageStatus", message):
                 yield "ImagePull", image + " is not on this machine", run.body["pull"]
     except OSError:
         return

@@ -41,16 +41,15 @@ def create(run: Run, collection: str, body: Any) -> None:
     watch(run, APISERVER, f"{kind} {name}", probe)
 
 
-def publish(run: Run) -> None:
-    """Create every object in order; the last one says that this is over, who finds that creates nothing."""
-    objects = run.body["objects"]
-    collection, last = objects[-1][:2]
+def create_all(run: Run, objects: Any) -> None:
+    """Create these in order. The last of all objects says that this is over: who finds that creates nothing."""
+    collection, last = run.body["objects"][-1][:2]
 
     def probe() -> Any:
         status, said = ask(api(run), "GET", collection + "/" + last["metadata"]["name"])
         return status == 404 or not expect(status, said)
 
-    if watch(run, APISERVER, run.body["server"], probe):
+    if objects and watch(run, APISERVER, run.body["server"], probe):
         for collection, body, fill, ttl in objects:
             for keys, content in fill:
                 place = body
@@ -61,3 +60,19 @@ def publish(run: Run) -> None:
                 end = time.gmtime(time.time() + ttl)
                 body["data"]["expiration"] = b64(time.strftime("%Y-%m-%dT%H:%M:%SZ", end))
             create(run, collection, body)
+
+
+def publish(run: Run) -> None:
+    """Create what kubeadm would, and say that this is over unless the user has manifests."""
+    objects = run.body["objects"]
+    create_all(run, objects[: len(objects) - run.body["late"]])
+
+
+def manifests(run: Run) -> None:
+    """Create the user's objects, and say that this is over.
+
+    Some are refused until the controllers run: a Pod before its ServiceAccount is there, what a new quota counts. And
+    one that is refused for good must not keep the controllers away.
+    """
+    objects = run.body["objects"]
+    create_all(run, objects[len(objects) - run.body["late"] :])

@@ -244,7 +244,7 @@ def test_a_gzip_on_disk_that_does_not_fit_is_made_again(kgen, rendered, here):
     assert len(path.read_bytes()) < 24_000 < len(stored)  # as base64: Oracle's 32,000
 
 
-def test_a_tight_document_of_a_master_is_packed_once(kgen, here, monkeypatch):
+def test_a_tight_document_of_a_master_and_that_of_a_pool_are_packed_once(kgen, here, monkeypatch):
     packed = []
     real = cloudinit.packed
     monkeypatch.setattr(cloudinit, "packed", lambda document: packed.append(document) or real(document))
@@ -252,7 +252,7 @@ def test_a_tight_document_of_a_master_is_packed_once(kgen, here, monkeypatch):
     (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "provider: oracle\n")
     for _ in range(2):
         assert kgen("render", "prod.yaml").code == 0
-        assert len(packed) == 1
+        assert len(packed) == 2
 
 
 def document(name: str, role="node", is_pool=False, size=5_000, limit=16_384) -> DocumentInfo:

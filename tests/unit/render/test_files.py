@@ -54,9 +54,9 @@ def test_a_node_gets_no_private_key():
         "/etc/kubernetes/bootstrap-kubelet.conf",
         "/etc/modules-load.d/kgen.conf",
         "/etc/sysctl.d/kgen.conf",
+        "/var/lib/kubelet/kubeadm-flags.env",
         "/var/lib/kubelet/config.yaml",
         "/var/lib/kubelet/instance-config.yaml",
-        "/var/lib/kubelet/kubeadm-flags.env",
     ]
     assert entries["/etc/kubernetes/bootstrap-kubelet.conf"].mode == 0o600
     assert TOKEN in "".join(p for p in entries["/etc/kubernetes/bootstrap-kubelet.conf"].content if isinstance(p, str))

@@ -90,10 +90,11 @@ class Scratch:
         self.body = body
         self.python = list(map(str, python))
         self.install()
-        for module in body["modules"]:
+        texts = {path: content for path, _, _, content in body["files"]}
+        for module in texts["/etc/modules-load.d/kgen.conf"].split():
             (root / "sys/module" / module).mkdir(parents=True)
-        for name in body["sysctls"]:
-            self.put(Path("proc/sys", *name.split(".")), "0")
+        for line in texts["/etc/sysctl.d/kgen.conf"].splitlines():
+            self.put(Path("proc/sys", *line.split(" = ")[0].split(".")), "0")
         self.furnish()
         self.deliver(body)
 

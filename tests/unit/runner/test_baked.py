@@ -8,7 +8,7 @@ from tests.unit.runner.scratch import PYTHONS, Baked, Scratch, body_up_to_the_ku
 from kgen.render import image_texts
 from kgen.versions import Version
 
-OTHERS = {"master": ["etcd-guard", "write-etcd"], "node": []}
+OTHERS = {"master": ["etcd-guard"], "node": []}
 SERVING = ("/var/lib/kubelet/pki/kubelet.crt", "/var/lib/kubelet/pki/kubelet.key")
 """What the kubelet makes itself where the runner comes in the document (test_serving.py)."""
 
@@ -19,7 +19,7 @@ def test_it_writes_what_the_embedded_one_writes(tmp_path, role, suite):
     told = body_up_to_the_kubelet(role)
     baked, embedded = Baked(tmp_path / "baked", told, python_of(suite)), Scratch(tmp_path / "embedded", told)
     assert baked.run()[0] == embedded.run()[0]
-    assert baked.steps() == ["preflight", "system", "files", *OTHERS[role]]
+    assert baked.steps() == ["preflight", "files", "system", *OTHERS[role]]
     written = baked.tree()
     assert all(map(written.pop, SERVING))
     assert written == embedded.tree()

@@ -1,5 +1,6 @@
 """The etcd guard: shipped runners of three masters that look for each other, on addresses of the loopback."""
 
+import copy
 import json
 import re
 import ssl
@@ -9,10 +10,12 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
+import yaml
 from tests import clusters
 from tests.unit.runner import scratch
 from tests.unit.runner.scratch import Scratch
 
+from kgen.render import engine
 from kgen.runner import guard
 from kgen.runner.base import Run, Stop
 
@@ -161,7 +164,7 @@ def test_a_member_that_has_started_before_must_not_start(bodies):
     code, error, hint = stopped.value.args
     assert code == 2
     assert "m3 has seen m2 start" in error
-    assert "etcdctl member remove abc2" in hint
+    assert hint == f"on m3: etcdctl member remove abc2; etcdctl member add m2 --peer-urls={URLS['m2']}"
 
 
 def test_a_master_that_is_no_member_must_not_start(bodies):
@@ -173,14 +176,43 @@ def test_a_master_that_is_no_member_must_not_start(bodies):
     assert URLS["m2"] in stopped.value.args[1]
 
 
-def test_the_port_is_free_when_etcd_is_handed_over(masters, bodies):
+def test_the_port_is_free_when_etcd_is_handed_over(masters, bodies, monkeypatch):
     made, _, _ = masters
     run = Run(str(made["m1"].root), "")
-    run.body = bodies["m1"]
-    guard.stage(run, "files")
-    guard.answer_peers(run, guard.pair(run, "etcd/peer"))
-    with pytest.raises(OSError, match="in use"):
-        guard.listen(ADDRESSES["m1"], PORT)
-    guard.write_etcd(run)
+    run.body = {**bodies["m1"], "etcd": {**bodies["m1"]["etcd"], "others": {}}}
+    waited = []
+
+    def wait(*_):
+        with pytest.raises(OSError, match="in use"):
+            guard.listen(ADDRESSES["m1"], PORT)
+        waited.append(run.listener)
+
+    monkeypatch.setattr(guard, "wait", wait)
+    guard.ask_others(run)
+    assert waited != [None]
     guard.listen(ADDRESSES["m1"], PORT).close()
-    assert "/etc/kubernetes/manifests/etcd.yaml" in made["m1"].tree()
+
+
+@pytest.mark.parametrize("is_patched", [False, True])
+@pytest.mark.parametrize("is_added", [False, True])
+def test_a_member_that_was_added_joins_the_etcd_that_runs(masters, bodies, monkeypatch, is_added, is_patched):
+    made, _, _ = masters
+    run = Run(str(made["m2"].root), "")
+    run.body = copy.deepcopy(bodies["m2"])
+    path = "/etc/kubernetes/manifests/etcd.yaml"
+    (file,) = (file for file in run.body["files"] if file[0] == path)
+    rendered = yaml.safe_load(file[3])
+    if is_patched:
+        file[3] = engine.to_yaml(rendered)
+    mine = member("m2", started=False)
+    if is_added:
+        del mine["name"]
+    monkeypatch.setattr(guard, "ask_others", lambda run: guard.judge(run, "m1", [member("m1", started=True), mine]))
+    guard.etcd_guard(run)
+    written = yaml.safe_load(made["m2"].tree()[path][1])
+    command = written["spec"]["containers"][0]["command"]
+    if is_added:
+        where = command.index("--initial-cluster-state=existing")
+        assert command[where - 1].startswith("--initial-cluster=")
+        del command[where]
+    assert written == rendered

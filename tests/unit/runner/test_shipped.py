@@ -21,8 +21,8 @@ from kgen.render import payload_json
 
 KILL = Path(__file__).parents[2] / "control_plane" / "interrupted.py"
 START = "enable --now --no-reload kubelet"
-UP_TO_FILES = ["preflight", "system", "files"]
-UP_TO_KUBELET = [*UP_TO_FILES, "etcd-guard", "write-etcd"]
+UP_TO_SYSTEM = ["preflight", "files", "system"]
+UP_TO_KUBELET = [*UP_TO_SYSTEM, "etcd-guard"]
 
 
 def body(role="master", **changes):
@@ -33,10 +33,10 @@ def failure(output):
     """Return what the frame on the console says, without its prefix."""
     *_, frame, end = output.split("*" * 72 + "\n")
     assert end == ""
-    first, what, remedy, continuation, story = frame.splitlines()
+    first, what, remedy, *continuation, story = frame.splitlines()
     assert "Kubernetes" in first
     assert remedy.startswith("To do: ")
-    assert "systemctl start kgen-firstboot" in continuation
+    assert continuation == ["Then run: systemctl start kgen-firstboot"] * ("rebuild" not in remedy)
     assert story == "What was done: kgen-firstboot --status"
     return what.removeprefix("kgen: ")
 
@@ -78,7 +78,7 @@ def test_a_node_waits_for_its_endpoint(tmp_path, suite):
     machine = Scratch(tmp_path, scratch.body_up_to_the_kubelet("node"), python)
     code, output = machine.run()
     assert code == 3, output
-    assert machine.steps() == UP_TO_FILES
+    assert machine.steps() == UP_TO_SYSTEM
     assert machine.tree() == written("node")
     assert "gave up after 0.9 s waiting for https://127.0.0.1:1: [Errno 111] Connection refused" in output
 
@@ -96,31 +96,58 @@ def test_systemctl_is_told_one_thing_after_the_other_until_something_fails(tmp_p
     assert machine.status()["hint"].endswith("journalctl -u containerd")
 
 
-OWN = ("kubelet.crt", "kubelet.key", "kubelet-client-1.pem")
+OWN = ("kubelet.crt", "kubelet.key", "kubelet-client-2026-11-27-10-00-00.pem", "kubelet-client-2026-11-27-10-00-09.pem")
+CURRENT = "kubelet-client-current.pem"
 
 
 @pytest.mark.parametrize(
-    ("contents", "stays"),
+    ("contents", "stay", "current"),
     [
-        (("x", "x", "x"), True),
-        ((None, None, "x"), True),
-        ((None, None, None), True),
-        (("x", "", "x"), False),
-        (("x", "x", ""), False),
+        (("x", "x", "x", "x"), OWN, OWN[3]),
+        (("x", "x", "x", ""), OWN[2:3], OWN[2]),
+        (("x", "x", "x", None), OWN[2:3], OWN[2]),
+        ((None, None, "", "x"), OWN[3:], OWN[3]),
+        ((None, None, None, "x"), OWN[3:], OWN[3]),
+        (("x", "", "x", "x"), OWN[2:], OWN[3]),
+        (("", "x", None, ""), (), None),
     ],
 )
-def test_the_kubelets_certificates_go_when_a_power_cut_left_one_empty(tmp_path, contents, stays):
+def test_of_the_kubelets_certificates_goes_what_a_power_cut_left_empty(tmp_path, contents, stay, current):
     machine = Scratch(tmp_path, body())
     folder = tmp_path / "var/lib/kubelet/pki"
     folder.mkdir(parents=True)
     for name, content in zip(OWN, contents, strict=True):
         if content is not None:
             (folder / name).write_text(content)
-    if contents[2] is not None:
-        (folder / "kubelet-client-current.pem").symlink_to("kubelet-client-1.pem")
-    before = sorted(folder.iterdir())
+    (folder / CURRENT).symlink_to(folder / OWN[3])
     machine.run()
-    assert sorted(folder.iterdir()) == (before if stays else [])
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == sorted([*stay, *[CURRENT] * bool(stay)])
+    if current:
+        assert (folder / CURRENT).resolve().name == current
+    assert (folder / CURRENT).is_symlink() == bool(current)
+
+
+def test_a_kubelet_that_has_no_certificates_yet_is_left_alone(machine):
+    machine.run()
+    assert not (machine.root / "var/lib/kubelet/pki").exists()
+
+
+def test_what_systemd_was_told_is_said_again_after_a_cut(tmp_path):
+    machine = Scratch(tmp_path, body(etcd={**body()["etcd"], "healthURL": "http://127.0.0.1:1"}, waitFactor=0.001))
+    assert machine.run(kubelet="true")[0] == 3
+    assert machine.steps()[-1] == "kubelet"
+    _, output = machine.run(kubelet="true")
+    *_, last = re.findall(r"^kgen: (\S+) [\d.]+ s$", output, re.MULTILINE)
+    assert last == "kubelet"
+
+
+def test_parameters_of_the_kernel_are_set_after_their_files_are_there(machine):
+    """A boot in between would set them no more: the step is done, and systemd had not found the files."""
+    assert UP_TO_SYSTEM.index("files") < UP_TO_SYSTEM.index("system")
+    machine.run()
+    assert (machine.root / "etc/sysctl.d/kgen.conf").stat().st_mtime_ns < (
+        machine.root / "proc/sys/net/ipv4/ip_forward"
+    ).stat().st_mtime_ns
 
 
 def test_containerd_is_restarted_where_it_gets_proxies():
@@ -248,7 +275,7 @@ def test_an_expired_certificate_stops_at_once_and_is_named(tmp_path):
     status = machine.status()
     assert code == status["exit_code"] == 2
     assert "etcd/peer.crt expired" in status["error"]
-    assert "kgen certs renew etcd/peer," in status["hint"]
+    assert "kgen certs renew cluster.yaml etcd/peer, render again and rebuild" in status["hint"]
     assert machine.tree() == {}
 
 
@@ -396,7 +423,7 @@ def test_cloud_inits_copies_are_kept_until_its_last_stage_is_over(machine, is_do
     machine.put("run/kgen/client.pem", "copy")
     if is_over:
         machine.put("run/cloud-init/result.json", "{}")
-    assert machine.run()[0] == 0
+    assert machine.run(kubelet="true")[0] == 0
     for name in ("obj.pkl", "user-data.txt.i"):
         assert (machine.root / "var/lib/cloud/instances/i-2" / name).read_text() == "copy" * is_kept
     assert (machine.root / "run/kgen/client.pem").read_text() == ""
