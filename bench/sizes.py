@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from kgen.render.payload_json import canonical
+
 PAYLOAD = "/etc/kgen/payload.json"
 
 
@@ -27,15 +29,12 @@ def document(path: Path) -> tuple[int, dict[str, int]]:
     others = [entry for entry in files if entry not in manifests]
     rest = {key: value for key, value in body.items() if key not in ("blobs", "files", "objects")}
     parts = {
-        "keys and certificates": _canonical(body["blobs"]),
-        "API objects": _canonical(body.get("objects", [])),
-        "manifests": _canonical(manifests),
-        "other files": _canonical(others),
-        "parameters": _canonical(rest),
-        "runner and units": "".join(contents.values()),
+        "keys and certificates": canonical(body["blobs"]),
+        "API objects": canonical(body.get("objects", [])),
+        "manifests": canonical(manifests),
+        "other files": canonical(others),
+        "parameters": canonical(rest),
+        "runner": "".join(contents.values()),
+        "commands and units": "\n".join([*config["bootcmd"], *config["runcmd"]]),
     }
     return len(raw), {name: len(zlib.compress(text.encode(), 9)) for name, text in parts.items()}
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))

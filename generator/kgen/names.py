@@ -47,10 +47,12 @@ NODE_USER_PREFIX = "system:node:"
 LABEL_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 LABEL_EXCLUDE_LOAD_BALANCERS = "node.kubernetes.io/exclude-from-external-load-balancers"
 ANNOTATION_CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
-TAINT_CONTROL_PLANE = (LABEL_CONTROL_PLANE, "", "NoSchedule")
 
 ALLOCATE_NODE_CIDRS = "allocate-node-cidrs"
 """kube-controller-manager's flag: whether it gives each Node a range for its pods."""
+
+FIRST_BOOT_UNITS = ("kgen-firstboot", "kgen-head-start", "kgen-later")
+"""systemd's units of the first-boot program, all of them enabled in images."""
 
 CRI_SOCKET = "unix:///var/run/containerd/containerd.sock"
 DEFAULT_IMAGE_REPOSITORY = "registry.k8s.io"

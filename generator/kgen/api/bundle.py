@@ -22,6 +22,19 @@ def missing_bundle(path: Path, hint: str, addition: str = "") -> InputError:
     return InputError(f"there is no secrets bundle {path}{addition}", hint)
 
 
+def existing_bundle(cluster_file: Path) -> Bundle:
+    """Return the bundle of ``cluster_file``.
+
+    Raises:
+        InputError: there is none; a render makes it.
+    """
+    path = store.path_for(cluster_file)
+    bundle = store.read(path)
+    if bundle is None:
+        raise missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+    return bundle
+
+
 def certificates(cluster_file: Path) -> tuple[CertificateInfo, ...]:
     """Return every certificate in the bundle of ``cluster_file``; the cluster file itself is not read.
 
@@ -29,9 +42,7 @@ def certificates(cluster_file: Path) -> tuple[CertificateInfo, ...]:
         InputError: there is no bundle, or a certificate in it is damaged.
     """
     path = store.path_for(cluster_file)
-    bundle = store.read(path)
-    if bundle is None:
-        raise missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+    bundle = existing_bundle(cluster_file)
     try:
         return inventory.inventory(bundle)
     except (ValueError, KeyError) as error:
@@ -49,9 +60,7 @@ def renew(cluster_file: Path, names: Iterable[str] = (), *, now: datetime | None
     path = store.path_for(cluster_file)
     chosen = selection.leaves(cluster, names)
     with store.locked(path):
-        bundle = store.read(path)
-        if bundle is None:
-            raise missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+        bundle = existing_bundle(cluster_file)
         populated = populate(bundle, cluster, now or datetime.now(UTC), renew=chosen)
         store.write(path, populated.bundle)
     return populated
@@ -75,10 +84,7 @@ def join_command(cluster_file: Path) -> str:
         ProblemsError, InputError: the cluster file is at fault, or there is no bundle or no token.
     """
     cluster = load(cluster_file).cluster
-    path = store.path_for(cluster_file)
-    bundle = store.read(path)
-    if bundle is None:
-        raise missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+    bundle = existing_bundle(cluster_file)
     _, token = first_token(cluster, bundle)
     pin = inventory.ca_cert_hash(bundle)
     return f"kubeadm join {cluster.endpoint} --token {token} --discovery-token-ca-cert-hash {pin}"
@@ -112,9 +118,7 @@ def routes(cluster_file: Path) -> tuple[MachineRoutes, ...]:
         hint = "the network plugin of this cluster makes its own"
         raise InputError(f"{cluster_file} does not have networking.plugin: bridge, so there are no routes", hint)
     path = store.path_for(cluster_file)
-    bundle = store.read(path)
-    if bundle is None:
-        raise missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+    bundle = existing_bundle(cluster_file)
     if pod_ranges.assign(loaded, bundle.pod_ranges, str(path)) != dict(bundle.pod_ranges):
         raise InputError(f"{path} does not have the ranges of {cluster_file} yet", f"`kgen render {cluster_file}`")
     cluster = pod_ranges.with_ranges(loaded, bundle.pod_ranges)

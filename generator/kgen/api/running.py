@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kgen.api.bundle import first_token, missing_bundle
+from kgen.api.bundle import existing_bundle, first_token
 from kgen.config.load import load
-from kgen.secrets_bundle import membership, store
+from kgen.secrets_bundle import membership
 
 if TYPE_CHECKING:
     from kgen.cluster.bootstrap_token import Renewed
@@ -95,9 +95,6 @@ def _outside(cluster_file: Path, server: str) -> _Outside:
     from kgen.cluster.servers import candidates
 
     cluster = load(cluster_file).cluster
-    path = store.path_for(cluster_file)
-    bundle = store.read(path)
-    if bundle is None:
-        raise missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+    bundle = existing_bundle(cluster_file)
     membership.refuse_other_masters(bundle, cluster)
     return _Outside(cluster, bundle, credential(bundle, datetime.now(UTC)), candidates(cluster, server))

@@ -146,9 +146,7 @@ def _files(cluster: Cluster) -> list[ImageFile]:
 _TREE = {
     "usr/lib/systemd/system/kubelet.service": _PUBLIC,
     "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": _PUBLIC,
-    "usr/lib/systemd/system/kgen-firstboot.service": _PUBLIC,
-    "usr/lib/systemd/system/kgen-head-start.service": _PUBLIC,
-    "usr/lib/systemd/system/kgen-later.service": _PUBLIC,
+    **{f"usr/lib/systemd/system/{unit}.service": _PUBLIC for unit in names.FIRST_BOOT_UNITS},
     "etc/sysctl.d/kgen-image.conf": _PUBLIC,
     "etc/systemd/journald.conf.d/kgen.conf": _PUBLIC,
 }

@@ -26,7 +26,7 @@ _CONTAINERD_UNITS = {
     _UNITS / "containerd.service": "waits for cloud-init, and the first boot for it",
     _WANTED / "containerd.service": "does not start at boot",
 }
-_FIRST_BOOT = tuple(_WANTED / f"kgen-{unit}.service" for unit in ("firstboot", "head-start", "later"))
+_FIRST_BOOT = tuple(_WANTED / f"{unit}.service" for unit in names.FIRST_BOOT_UNITS)
 _CONTENT = PurePosixPath("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256")
 _CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 _SWAP = re.compile(r"^[^#\s]\S*\s+\S+\s+swap\s", re.MULTILINE)

@@ -116,7 +116,7 @@ def _serving(view: Serving, now: datetime) -> tuple[str, ...]:
 def _token(found: Status, now: datetime) -> tuple[str, ...]:
     token, signed = found.token, f"cluster-info {found.cluster_info}"
     if token is None or not token.is_valid(now):
-        return "bootstrap token", "expired", "", f"{signed}; `kgen token renew` publishes it again"
+        return "bootstrap token", "expired", "", f"{signed}; `kgen token renew CLUSTER_FILE` publishes it again"
     if token.expires is None:
         return "bootstrap token", "never", "", signed
     return "bootstrap token", _date(token.expires), _days(token.expires, now), signed

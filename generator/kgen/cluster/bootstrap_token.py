@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from kgen.cluster.components import NAMESPACE
 from kgen.cluster.connection import Connection, RefusedError
 from kgen.cluster.nodes import moment
 from kgen.cluster.signature import cluster_info, is_signed
@@ -17,7 +18,6 @@ from kgen.config.model import BootstrapToken
 from kgen.errors import KgenError
 from kgen.render.objects import bootstrap_token
 
-NAMESPACE = "kube-system"
 SIGNER_SECONDS = 60.0
 """The controller-manager signs within a second or two; on an emulated machine it takes longer."""
 

@@ -29,8 +29,7 @@ from kgen.config.model import (
 )
 from kgen.config.objects import Draft
 
-_KEY, _VALUE, _EFFECT = names.TAINT_CONTROL_PLANE
-_MASTER_TAINTS = (Taint(_KEY, "NoSchedule", _VALUE),)
+_MASTER_TAINTS = (Taint(names.LABEL_CONTROL_PLANE, "NoSchedule", ""),)
 
 
 def cluster(root: Draft) -> Cluster:

@@ -155,7 +155,7 @@ class Draft:
 class Object(Kind):
     """A mapping with known keys; the value is a Draft, or with ``is_plain`` a dict of what the file gives.
 
-    ``foreign`` are keys that people try; ``foreign_rule`` judges keys that are neither known nor in ``foreign``.
+    ``foreign`` are keys that people try, with what is said of them.
     """
 
     fields: tuple[Field, ...]

@@ -7,11 +7,12 @@ from its end to its beginning, so that indexes count as in the value before.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import Any
+
+from kgen.render.payload_json import canonical
 
 Edit = list[Any]
 Path = tuple[str | int, ...]
@@ -19,7 +20,7 @@ Path = tuple[str | int, ...]
 
 def edits(old: Any, new: Any, path: Path = ()) -> list[Edit]:
     """Return the edits that make ``new`` of ``old``, both JSON values; one for all of it where that is shorter."""
-    if _dump(old) == _dump(new):  # unlike 1 and true
+    if canonical(old) == canonical(new):  # unlike 1 and true
         return []
     whole: list[Edit] = [[list(path), new]]
     found = whole
@@ -30,11 +31,7 @@ def edits(old: Any, new: Any, path: Path = ()) -> list[Edit]:
             found = list(_of_lists(old, new, path))
         case str(), str():
             found = list(_of_texts(old, new, path))
-    return found if not path or len(_dump(found)) < len(_dump(whole)) else whole
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return found if not path or len(canonical(found)) < len(canonical(whole)) else whole
 
 
 def _of_objects(old: dict[str, Any], new: dict[str, Any], path: Path) -> Iterator[Edit]:
@@ -66,7 +63,7 @@ def _name(item: Any) -> str:
             return f"{collection}/{name}"
         case [str(name), int(), str(), _]:
             return name
-    return _dump(item)
+    return canonical(item)
 
 
 def _of_texts(old: str, new: str, path: Path) -> Iterator[Edit]:

@@ -131,7 +131,7 @@ def controller_manager(cluster: Cluster, machine: Machine) -> dict[str, str]:
         "use-service-account-credentials": "true",
     }
     if cluster.networking.pod_subnets:
-        flags["allocate-node-cidrs"] = "true"
+        flags[names.ALLOCATE_NODE_CIDRS] = "true"
         flags["cluster-cidr"] = comma_list(cluster.networking.pod_subnets)
         flags["service-cluster-ip-range"] = comma_list(cluster.networking.service_subnets)
     return flags

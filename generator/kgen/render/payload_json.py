@@ -22,11 +22,6 @@ def canonical(value: object) -> str:
 _LAST = ("edits", "objects", "files", "blobs")
 
 
-def encode(payload: Payload, runner_sha256: str) -> str:
-    """Return the text of payload.json; the same payload always gives the same bytes."""
-    return seal(body(payload), runner_sha256)
-
-
 def seal(whole: Mapping[str, Any], runner_sha256: str, part: Mapping[str, Any] | None = None) -> str:
     """Return the text of payload.json around a body; ``part`` of it travels, what is missing is in the image.
 

@@ -12,7 +12,7 @@ from kgen.secrets_bundle.model import Bundle, Entry
 NOTICE = timedelta(days=30)
 """A document that cannot be booted for this long from now is worth a warning."""
 
-_RENEW = "run `kgen certs renew`, render, and rebuild the machines"
+_RENEW = "run `kgen certs renew CLUSTER_FILE`, render, and rebuild the machines"
 
 
 def advice(bundle: Bundle, cluster: Cluster, now: datetime, clamped: Collection[str]) -> Iterator[Problem]:
@@ -30,7 +30,7 @@ def advice(bundle: Bundle, cluster: Cluster, now: datetime, clamped: Collection[
     }
     if other:
         message = f"{_names(other)} keep another algorithm than encryptionAlgorithm {cluster.encryption_algorithm}"
-        hint = "`kgen certs renew` makes new keys; CAs and the service account's key stay as they are"
+        hint = "`kgen certs renew CLUSTER_FILE` makes new keys; CAs and the service account's key stay as they are"
         yield _warning(bundle, "certificates", other, "B202", message, hint)
     if clamped:
         entries = {name: bundle.certificates[name] for name in clamped}

@@ -17,7 +17,6 @@ from kgen.errors import ProblemsError
 from kgen.secrets_bundle.model import API_VERSION, KIND, Bundle, Entry, Member, ServiceAccount
 from kgen.secrets_bundle.nodes import RESTORE, NodeReader
 
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 _DATE_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
@@ -44,7 +43,7 @@ def dump(bundle: Bundle) -> str:
     )
 
 
-class _BundleDumper(_Dumper):  # type: ignore[misc]  # the C and the Python dumper share no typed base
+class _BundleDumper(yaml.CSafeDumper):
     """Writes texts of several lines as they are."""
 
 

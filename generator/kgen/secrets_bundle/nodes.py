@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import yaml
 
 from kgen.errors import Problem, ProblemsError
 
 RESTORE = "restore the file from a backup: what it held cannot be computed again"
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class NodeReader:
@@ -24,7 +23,7 @@ class NodeReader:
     def compose(self, text: str) -> yaml.Node | None:
         """Return the root of ``text``, None when it is empty; fail where it is not YAML."""
         try:
-            node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+            node: yaml.Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
         except yaml.YAMLError as error:  # its own words may quote the text
             mark = getattr(error, "problem_mark", None)
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)

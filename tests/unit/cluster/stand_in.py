@@ -14,7 +14,6 @@ from typing import Any
 from kgen.secrets_bundle.model import Bundle
 
 VERSION = {"gitVersion": "v1.37.2"}
-Answers = dict[str, tuple[int, Any]]
 
 
 def node(name: str, status: str = "True", message: str = "", **labels: str) -> dict[str, Any]:

@@ -20,19 +20,13 @@ import pytest
 from tests import clusters
 from tests.components import debian
 from tests.unit.runner import scratch
-from tests.unit.runner.scratch import Scratch
+from tests.unit.runner.scratch import PYTHONS, Scratch
 
 from kgen import preflight_rows
 from kgen.config.model import Argument, Component
 from kgen.render import preflight
 from kgen.versions import Version
 
-OLDEST, NEWEST = "bullseye", "forky"
-PYTHONS = [
-    pytest.param(None, id="this"),
-    pytest.param(OLDEST, id="oldest", marks=pytest.mark.real),
-    pytest.param(NEWEST, id="newest", marks=pytest.mark.real),
-]
 CONTROLLERS = "sys/fs/cgroup/cgroup.controllers"
 CGROUPS_V1 = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n" + "".join(
     f"{name}\t{number}\t1\t1\n"
@@ -274,7 +268,6 @@ def ports_of(minor, **changes):
 
 
 ALL_PORTS = [6443, 10259, 10257, 2379, 2380, 10250]
-ETCD_PORTS = [2379, 2380]
 
 
 @pytest.mark.parametrize(

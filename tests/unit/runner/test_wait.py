@@ -1,7 +1,7 @@
 """What a wait says, and how often: on the console and in status.json."""
 
 import json
-import time
+from itertools import pairwise
 
 import pytest
 from tests.unit.runner import scratch
@@ -9,28 +9,51 @@ from tests.unit.runner import scratch
 from kgen.runner import base
 
 
+class Clock:
+    """The runner's ``time``, in which nothing takes time but to sleep."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
 @pytest.fixture
-def run(tmp_path):
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(base, "time", made)
+    return made
+
+
+@pytest.fixture
+def run(tmp_path, clock):
     made = base.Run(str(tmp_path), "")
     made.body = {"waitFactor": 1}
     return made
 
 
-def test_what_is_missing_is_said_at_once_and_when_it_changes_but_not_at_each_question(run, tmp_path, capsys):
-    begin = time.monotonic()
+def test_what_is_missing_is_said_at_once_and_when_it_changes_but_not_at_each_question(run, clock, tmp_path, capsys):
     asked = []
 
     def probe():
-        age = time.monotonic() - begin
-        asked.append(age)
-        if age > 6.5:
+        asked.append(clock.now)
+        if clock.now > 70:
             return "there"
-        raise base.Pending("refused" if age < 1 else "expired")
+        raise base.Pending("refused" if clock.now < 1 else "expired")
 
     assert base.wait(run, "it", probe, hint="hurry") == "there"
-    assert capsys.readouterr().out == "kgen: waiting for it: refused; hurry\nkgen: waiting for it: expired; hurry\n"
+    *told, last = capsys.readouterr().out.splitlines()
+    assert told == ["kgen: waiting for it: refused; hurry", "kgen: waiting for it: expired; hurry"]
+    assert last == told[1], "said again after a minute"
     assert json.loads((tmp_path / scratch.STATUS).read_text())["error"] == "waiting for it: expired"
-    assert 15 < len(asked) < 35
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 0.2
+    assert 0.8 < pauses[-1] < 1
 
 
 def test_a_deadline_scales_and_is_told_with_the_last_reason(run):

@@ -9,7 +9,7 @@ from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
 from kgen.config.tree import Mapping, Node
 
-_MOST_MASTERS = 7  # https://etcd.io/docs/ FAQ: no more members than seven
+_MOST_MASTERS = 5  # more answer more slowly and survive no more than is likely: https://etcd.io/docs/, FAQ
 _TAKEN_PORTS = {
     names.ETCD_CLIENT_PORT: "etcd's clients",
     names.ETCD_PEER_PORT: "etcd's peers",
@@ -24,7 +24,7 @@ _TAKEN_PORTS = {
 
 
 def number_of_masters(facts: Facts, report: Report) -> None:
-    """A stacked etcd has one, three, five or seven members."""
+    """A stacked etcd has one, three or five members."""
     count = len(facts.masters)
     place = facts.root.key_at("machines")
     if facts.has_unread_roles:
@@ -32,7 +32,7 @@ def number_of_masters(facts: Facts, report: Report) -> None:
     if count == 0:
         report.error(place, "K301", "no machine has role: master", "give at least one machine role: master")
     elif count > _MOST_MASTERS:
-        report.error(place, "K303", f"{count} masters are too many members for etcd", "use 3, 5 or 7 masters")
+        report.error(place, "K303", f"{count} masters are too many members for etcd", "use 3 or 5 masters")
     elif count % 2 == 0:
         hint = f"use {count - 1} or {count + 1}: an even number survives no more failures than one less"
         report.error(place, "K302", f"{count} masters make an even number of etcd members", hint)
