@@ -1,11 +1,13 @@
 """The recipe as it is written: the same for every cluster of a release, beside what a render writes, nothing secret."""
 
 import json
+import re
 import stat
+from pathlib import Path
 
 import pytest
 
-from kgen import api
+from kgen import api, names, resources
 from kgen.cli.main import run as kgen
 
 CLUSTER = """\
@@ -124,3 +126,18 @@ def test_verify_of_what_is_no_system(tmp_path, words, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert kgen(["bake", str(cluster(tmp_path)), *words]) == 2
     assert capsys.readouterr().err
+
+
+def test_everything_that_is_kept_for_images_is_in_the_recipe(tmp_path):
+    made = set(files(api.bake(cluster(tmp_path), tmp_path).root / "bake"))
+    kept = Path(str(resources.templates_root()))
+    trees = {"bake/tree": "salt/kgen/files", "bake/scripts": "scripts", "salt": "salt", "bake/packer": "packer"}
+    for source, target in trees.items():
+        below = {str(path.relative_to(kept / source)) for path in (kept / source).rglob("*") if path.is_file()}
+        assert below
+        assert {f"{target}/{name}" for name in below} - made == set(), source
+
+
+def test_the_units_of_the_first_boot_are_enabled():
+    (listed,) = re.findall(r"for unit in \[(.*)\]", resources.template_text("salt/kgen/files.sls"))
+    assert listed.replace("'", "").split(", ") == list(names.FIRST_BOOT_UNITS)
