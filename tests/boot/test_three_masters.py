@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 import time
@@ -177,3 +178,23 @@ def test_a_wiped_master_stops_before_its_etcd(cluster: Cluster, balancer: None) 
     assert machine.shell("kgen-firstboot --status").returncode == 2
     assert machine.shell("test -e /etc/kubernetes/manifests/etcd.yaml").returncode == 1
     assert {member["name"] for member in etcdctl(cluster, "member", "list")["members"]} == set(MASTERS)
+
+
+def test_it_joins_again_as_its_console_says(cluster: Cluster, balancer: None) -> None:
+    machine = cluster.machines["zeus-1"]
+    where, commands = re.findall(r"To do: on (\S+): ([^\r\n]+)", machine.console())[-1]
+    assert where in MASTERS
+    for command in commands.split("; "):
+        program, *words = command.split()
+        assert program == "etcdctl"
+        etcdctl(cluster, *words)
+    begin = time.monotonic()
+    assert machine.shell("systemctl start --no-block kgen-firstboot").returncode == 0
+    cluster.until("the first master again", lambda: shown(cluster, "kgen: done", ["zeus-1"]), 2400)
+    report(f"a member again and done {time.monotonic() - begin:.0f} s after that")
+    members = etcdctl(cluster, "member", "list")["members"]
+    assert {(member["name"], bool(member.get("clientURLs"))) for member in members} == {
+        (name, True) for name in MASTERS
+    }
+    assert all(each["health"] for each in etcdctl(cluster, "endpoint", "health"))
+    assert len({each["Status"]["header"]["cluster_id"] for each in etcdctl(cluster, "endpoint", "status")}) == 1
