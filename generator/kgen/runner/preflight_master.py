@@ -38,10 +38,11 @@ def images(run: Run, texts: str) -> Any:
         for image in dict.fromkeys(
             re.findall(r"\b(?:sandboxI|i)mage\W+([\w./-]+(?::\d+/[\w./-]+)?[:@][\w.@:-]+)(?![\w/])", texts)
         ):
-            message = b"\n%c\n%c%b" % (len(image) + 2, len(image), image.encode())
             # Its length is one byte, and so is that of what is around it.
-            if len(image) < 120 and b"sha256:" not in cri(run, texts, b"ImageService/ImageStatus", message):
-                yield "ImagePull", image + " is not on this machine", run.body["pull"]
+            if len(image) < 120:
+                message = b"\n%c\n%c%b" % (len(image) + 2, len(image), image.encode())
+                if b"sha256:" not in cri(run, texts, b"ImageService/ImageStatus", message):
+                    yield "ImagePull", image + " is not on this machine", run.body["pull"]
     except OSError:
         return
 

@@ -8,7 +8,6 @@ from .api import ask, connect, pair
 from .base import Run, Stop
 from .files import b64, expand, pem
 from .logs import watch
-from .payload import REBUILD
 
 APISERVER = "kube-apiserver"
 
@@ -35,7 +34,7 @@ def create(run: Run, collection: str, body: Any) -> None:
             # The answer may quote it.
             said = ""
         if status < 500 and status not in (403, 404, 429):
-            raise Stop(1, f"{kind} {name} is refused: HTTP {status} {said}", REBUILD)
+            raise Stop(1, f"{kind} {name} is refused: HTTP {status} {said}", "kubectl create it as it should be")
         expect(status, said)
 
     watch(run, APISERVER, f"{kind} {name}", probe)

@@ -524,13 +524,18 @@ def put_image(ctr, directory, name):
 def test_images_that_are_missing(suite, tmp_path):
     sandbox = '[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "registry.k8s.io/pause:3.10.2"\n' + SYSTEMD
     with machine_with_containerd(suite, "master", sandbox) as (machine, ctr):
+        # A registry with a port; one without, for which there is no tag; names that are too long to be asked for.
+        own = ["example.com:5000/a/b:v1", "example.com:5000/a", f"long/{'x' * 200}:v1", f"longer/{'x' * 300}:v1"]
+        machine.body["objects"].append(["/pods", {"containers": [{"image": image} for image in own]}, [], None])
+        machine.deliver(machine.body)
         found = report(machine)
         assert found["error"] == []
         wanted = re.findall("^warning ImagePull: (.*) is not on this machine$", found["lines"], re.MULTILINE)
         names = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "coredns/coredns", "kube-proxy"]
         # containerd 2 does not tell which sandbox image it uses.
         expected = [f"registry.k8s.io/{name}" for name in [*names, *(["pause"] if suite == "bookworm" else [])]]
-        assert sorted(image.partition(":")[0] for image in wanted) == sorted(expected)
+        assert own[0] in wanted
+        assert sorted(image.partition(":")[0] for image in wanted) == sorted([*expected, "example.com"])
         (machine.root / scratch.STATE).unlink()
         for written in machine.tree():
             (machine.root / written[1:]).unlink()
