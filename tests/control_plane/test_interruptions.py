@@ -35,10 +35,17 @@ def survivor(
             assert killed(machine, "before-state", 1)
             assert killed(machine, "after-state", 1)
         assert done(machine) == steps[: steps.index("publish")]
-        for count in range(1, len(cluster.published()) + 1):
+        late = json.loads((machine.root / "etc/kgen/payload.json").read_text())["body"]["late"]
+        assert late > 1
+        early = len(cluster.published()) - late
+        for count in range(1, early + 1):
             assert killed(machine, "before-post" if count % 2 else "after-post", count)
-            if count == len(cluster.published()) // 2:
+            if count == early // 2:
                 deployment.power_cycle(machine)
+        for _ in range(steps.index("publish"), steps.index("manifests")):
+            assert killed(machine, "after-state", 1)
+        for count in range(1, late + 1):
+            assert killed(machine, "before-post" if count % 2 else "after-post", count)
         while killed(machine, "before-state", 1):
             killed(machine, "after-state", 1)
         assert done(machine) == steps

@@ -44,7 +44,7 @@ def go(run: Run, steps: Any) -> None:
         step(run)
         seconds = time.monotonic() - begin
         # The last one has said so by itself, and no later run would take away what a power cut leaves of this file.
-        if step in steps[:-1]:
+        if step in steps[:-1] and run.step not in run.finished:
             run.finished[run.step] = round(seconds, 1)
             write(run.root + STATE, json.dumps({run.sha256: run.finished}))
         print(f"kgen: {run.step} {seconds:.1f} s")
