@@ -59,16 +59,16 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
     os.makedirs(folder, exist_ok=True)
     # Not a static pod to the kubelet, and the next attempt takes the same name.
     temp = f"{folder}/.{name}"
-    with open(temp, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-        try:
+    try:
+        with open(temp, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        except OSError as problem:
-            # A full disk says only that.
-            problem.filename = path
-            raise
+    except OSError as problem:
+        # A full disk says only that, and says it again when the file is closed.
+        problem.filename = path
+        raise
     os.rename(temp, path)
     sync = os.open(folder, os.O_RDONLY)
     os.fsync(sync)

@@ -547,3 +547,8 @@ def test_images_that_are_missing(suite, tmp_path):
         while report(machine)["error"] != ["ImagePull"]:
             assert time.monotonic() < deadline
         assert machine.status()["error"] == f"ImagePull: {wanted[0]} is not on this machine"
+
+
+def test_a_kernel_without_swap_has_none_on(node):
+    (node.root / "proc/swaps").unlink()
+    assert report(node)["error"] == []

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import stat
 import subprocess
 import time
@@ -18,6 +19,7 @@ from kgen import resources
 from kgen.config.model import HttpProxy
 from kgen.payload import expand
 from kgen.render import payload_json
+from kgen.runner import base
 
 KILL = Path(__file__).parents[2] / "control_plane" / "interrupted.py"
 START = "enable --now --no-reload kubelet"
@@ -492,3 +494,16 @@ def test_both_sides_hash_a_body_that_is_not_ascii_alike(tmp_path):
     machine = Scratch(tmp_path, body(node={"metadata": {"labels": {"köln": "\u2028\U0001f600"}}}))
     assert "\\ud83d" in payload_json.canonical(machine.body)
     assert machine.run()[0] == 1
+
+
+def test_a_file_that_cannot_be_written_whole_is_named_and_the_one_before_stays(tmp_path):
+    path = tmp_path / "there"
+    base.write(str(path), "before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, limits[1]))  # a write over it fails, as on a full disk
+    try:
+        with pytest.raises(OSError, match=re.escape(f"'{path}'")):
+            base.write(str(path), "too long by far")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "before"
