@@ -1,11 +1,11 @@
-# Two targets to know: `make demo` shows what kgen does, `make test` passes the tests. Both set up what they need.
+# Two targets to know: `make demo` renders the example cluster, `make test` runs the tests. Both set up what they need.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 ARGS ?=
 
-.PHONY: help demo test boot-test soak dev check lint golden dist bench bench-boot bench-image components boot-components
+.PHONY: help demo test unit boot-test soak oracle facts dev check lint golden dist bench bench-boot bench-image components boot-components
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -14,32 +14,44 @@ help: ## list the targets
 $(SET_UP): pyproject.toml scripts/setup
 	@PYTHON=$(PYTHON) scripts/setup
 
-dev: $(SET_UP) ## make .venv: kgen editable, with its development tools
+dev: $(SET_UP) ## create .venv with kgen (editable) and its development tools
 
-demo: $(SET_UP) ## render examples/prod.yaml and say what was made
+demo: $(SET_UP) ## render examples/prod.yaml and say where to look
 	@$(BIN)/kgen render examples/prod.yaml
 	@echo
-	@echo "look:     outputs/prod/nodes/m1/ is what m1 will be given; outputs/prod/user-data/m1.yaml is its document, readable"
-	@echo "yourself: $(BIN)/kgen init && $(BIN)/kgen render cluster.yaml"
+	@echo "look at:  outputs/prod/nodes/m1/ has every file m1 will receive; outputs/prod/user-data/m1.yaml is its document"
+	@echo "try it:   $(BIN)/kgen init && $(BIN)/kgen render cluster.yaml"
 
 components: $(SET_UP) ## build the real programs the tests run against (cached outside the checkout)
-	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl update-ca-certificates=ca-certificates
+	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl isoinfo=genisoimage blkid=util-linux chromium=chromium update-ca-certificates=ca-certificates
 	@$(BIN)/python -m tests.components
 
-test: components ## all tests, against real kubeadm, etcd, control plane and cloud-init (ARGS=... for pytest)
-	@$(BIN)/pytest $(ARGS)
+unit: $(SET_UP) ## the tests that start no real programs, on two cores (a minute; ARGS=... for pytest)
+	@$(BIN)/pytest -n 2 -m "not real and not control_plane and not soak" $(ARGS)
+
+test: components unit ## all tests, against real kubeadm, etcd, control plane and cloud-init (ARGS=... for pytest)
+	@$(BIN)/pytest -n 2 --dist loadfile -m "(real or control_plane) and not soak" $(ARGS)
 
 boot-components: $(SET_UP)
 	@scripts/system-packages qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage \
 	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ssh-keygen=openssh-client ip=iproute2 unshare=util-linux
 
-boot-test: boot-components ## images made by the recipe, and whole machines under QEMU, from power-on to Ready and through failures (root; 40 minutes)
+boot-test: boot-components ## images made by the recipe, and whole machines under QEMU, from power-on to Ready and through failures (root; 20 to 45 minutes)
 	@$(BIN)/python -m tests.components boot
-	@KGEN_BOOT_SEED=$${KGEN_BOOT_SEED:-282} $(BIN)/pytest -m "not soak" $(ARGS) tests/bake tests/boot
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS) tests/bake
+	@KGEN_BOOT_SEED=$${KGEN_BOOT_SEED:-282} $(BIN)/pytest $(ARGS) tests/boot
 
-soak: boot-components ## the boot tests in their long form: every generation, three masters, random power cuts (hours)
+soak: boot-components ## the boot tests in their long form, and the records of the older kubeadms (hours)
 	@$(BIN)/python -m tests.components soak
-	@$(BIN)/pytest $(ARGS) tests/bake tests/boot
+	@$(BIN)/pytest -m soak $(ARGS) tests/oracle tests/facts
+	@$(BIN)/pytest -m "soak or not soak" $(ARGS) tests/bake tests/boot
+
+oracle: $(SET_UP) ## record again what the older kubeadms answer; review the diff of tests/oracle/records
+	@$(BIN)/python -m tests.components oracle
+	@$(BIN)/python -m tests.oracle.records
+
+facts: $(SET_UP) ## write again what the programs of each minor take (flags, gates, types); review the diff of kgen/facts/tables
+	@$(BIN)/python -m tests.facts.tables $(ARGS)
 
 lint: $(SET_UP) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.boot.clusters import Cluster
+from tests.boot.host import host
 from tests.boot.machines import GATEWAY, Segment
 from tests.components import cache, containers, machine_image, registry
 
@@ -42,6 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.image", description=__doc__)
     parser.add_argument("-n", "--runs", type=int, default=3, help="runs of each variant (default %(default)s)")
     options = parser.parse_args()
+    host()  # probed before the first boot
     whole = Variant("all in the image", "baked", is_preloaded=True)
     others = [
         Variant("runner in the documents", "embedded", is_preloaded=True),

@@ -22,8 +22,8 @@ class Row:
 
     @property
     def within(self) -> bool | None:
-        """Return whether the value keeps its budget; None where there is none."""
-        return None if self.budget is None else self.value <= self.budget
+        """Return whether the value keeps its budget, within a tenth of it; None where there is none."""
+        return None if self.budget is None else self.value <= 1.1 * self.budget
 
 
 def _number(value: float, unit: str) -> str:

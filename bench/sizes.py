@@ -9,9 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from kgen.render.payload_json import canonical
-
-PAYLOAD = "/etc/kgen/payload.json"
+from kgen.facts import names
+from kgen.firstboot.payload_json import canonical
 
 
 def document(path: Path) -> tuple[int, dict[str, int]]:
@@ -22,9 +21,10 @@ def document(path: Path) -> tuple[int, dict[str, int]]:
     raw = path.read_bytes()
     config = yaml.safe_load(gzip.decompress(raw))
     contents = {entry["path"]: entry["content"] for entry in config["write_files"]}
-    payload = contents.pop(PAYLOAD)
+    payload = contents.pop(str(names.PAYLOAD_PATH))
     body = json.loads(payload)["body"]
-    files = body.get("files", [])  # none where the image holds the texts: parameters have what is different
+    runner = contents.pop(str(names.RUNNER_PATH), "")  # none where the image has it
+    files = body["files"]
     manifests = [entry for entry in files if entry[0].startswith("/etc/kubernetes/manifests/")]
     others = [entry for entry in files if entry not in manifests]
     rest = {key: value for key, value in body.items() if key not in ("blobs", "files", "objects")}
@@ -34,7 +34,7 @@ def document(path: Path) -> tuple[int, dict[str, int]]:
         "manifests": canonical(manifests),
         "other files": canonical(others),
         "parameters": canonical(rest),
-        "runner": "".join(contents.values()),
-        "commands and units": "\n".join([*config["bootcmd"], *config["runcmd"]]),
+        "runner": runner,
+        "commands and units": "\n".join([*config["bootcmd"], *config["runcmd"], *contents.values()]),
     }
     return len(raw), {name: len(zlib.compress(text.encode(), 9)) for name, text in parts.items()}

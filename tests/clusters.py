@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
-from kgen import names
-from kgen.config.model import Cluster, Endpoint, Machine, Networking, Taint
-from kgen.versions import Version
+from kgen.facts import names
+from kgen.facts.versions import Version
+from kgen.model import Cluster, Endpoint, Machine, Networking, Taint
 
 MASTER_TAINT = Taint(names.LABEL_CONTROL_PLANE, "NoSchedule")
 

@@ -8,9 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 GOLDEN = Path(__file__).parent / "golden"
 REAL = ("real", "control_plane")
+
+# No deadline: a busy machine is no failure. No database of examples: workers that run at once would share its files.
+settings.register_profile("kgen", deadline=None, database=None)
+settings.load_profile("kgen")
 
 
 HERE = Path(__file__).parent
@@ -61,6 +66,7 @@ def golden_tree(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, b
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_bytes(content)
             return
+        assert stored, f"{folder} is empty"
         hint = "intended? run: make golden, and review the difference"
         assert sorted(actual) == sorted(stored), hint
         for path, content in sorted(actual.items()):

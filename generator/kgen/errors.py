@@ -1,4 +1,4 @@
-"""Problems as data, and the exceptions that carry them to the command line."""
+"""Problems as data, and the exceptions that bring them to the command line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, order=True, slots=True)
 class Problem:
-    """One thing that is wrong in a file the user wrote, or worth a warning.
+    """One thing that is wrong in a file the user wrote, or a warning about it.
 
-    ``line`` and ``column`` are 1-based; 0 where the problem belongs to the file as a whole.
-    ``field`` is the path inside the file, ``machines[1].address``. ``code`` is stable (docs/reference/problems.md).
+    ``line`` and ``column`` are 1-based; 0 if the problem concerns the whole file. ``field`` is the path inside the
+    file, ``machines[1].address``. ``code`` is stable (docs/reference/problems.md). ``is_quotable`` is true for the
+    cluster file, whose lines may be printed. Other files may be anything: ``manifests: [/etc/shadow]``.
     """
 
     file: str
@@ -31,22 +32,36 @@ class Problem:
     code: str
     message: str
     hint: str = ""
+    is_quotable: bool = False
 
     def __str__(self) -> str:
-        """Return the problem as people read it: place, field, sentence, code; the hint on a line of its own."""
+        """Return the text to print: place, field, sentence and code, then the hint on a line of its own."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         field = f" {self.field}:" if self.field else ""
         hint = f"\n  hint: {self.hint}" if self.hint else ""
         return f"{place}:{field} {self.message} [{self.code}]{hint}"
 
 
+def describe(problem: Problem) -> dict[str, object]:
+    """Return the problem as JSON values."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "field": problem.field,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
 class KgenError(Exception):
-    """Something a person can act on: a sentence, a hint and an exit code. Anything else is a bug."""
+    """An error that the user can fix: a sentence, a hint and an exit code. Any other exception is a bug."""
 
     exit_code = ExitCode.FAILED
 
     def __init__(self, message: str, hint: str = "") -> None:
-        """Keep the sentence and the hint apart, so that the printer can style them."""
+        """Keep the sentence and the hint apart, because they are printed in different styles."""
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -57,17 +72,17 @@ class KgenError(Exception):
 
 
 class InputError(KgenError):
-    """The command line, the cluster file or the bundle is at fault, in a way that has no position."""
+    """The command line, the cluster file or the bundle is wrong, and the error has no position in a file."""
 
     exit_code = ExitCode.BAD_INPUT
 
 
 class ProblemsError(KgenError):
-    """A file is at fault; carries every problem found, sorted by position."""
+    """A file is wrong. The error carries every problem found, sorted by position."""
 
     exit_code = ExitCode.BAD_INPUT
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        """Sort the problems as they stand in the file."""
+        """Sort the problems by their position in the file."""
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))

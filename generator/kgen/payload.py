@@ -1,6 +1,6 @@
-"""What a machine is told, before it is wrapped into any format: files, API objects and parameters of the steps.
+"""The payload of a machine, before any format: files, API objects and parameters of the steps.
 
-docs/reference/payload.md describes the JSON that the runner reads. Key material stands once, as DER, in ``blobs``;
+docs/reference/payload.md describes the JSON that the runner reads. Key material is there once, as DER, in ``blobs``;
 files and objects refer to it, so that text around it stays text and compresses.
 """
 
@@ -10,12 +10,16 @@ import base64
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from kgen.config.model import Role
+from kgen.model import Role
 
-FORMAT = 1
+FORMAT = 2
+"""The format of payload.json; the first-boot program says which ones it takes (kgen/runner/payload.py)."""
+FORMAT_WITH_OWN_VALUES = 3
+"""The format of a payload with values that only the machine knows: an older program cannot fill them in."""
 Stage = Literal["files", "etcd", "apiserver", "controllers"]
 
 
@@ -33,7 +37,20 @@ class PemBase64:
     blob: str
 
 
-Content = tuple[str | Pem | PemBase64, ...]
+@dataclass(frozen=True, slots=True)
+class OwnValue:
+    """A value that only the machine knows: its kind, its argument, and what else the machine needs to find it."""
+
+    kind: str
+    argument: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the value as a cluster file has it."""
+        return f"{{{'metadata' if self.kind == 'label' else self.kind}: {self.argument}}}"
+
+
+Content = tuple[str | Pem | PemBase64 | OwnValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +73,13 @@ def _pem(label: str, der: bytes) -> str:
 
 
 def expand(content: Content, blobs: Mapping[str, Blob]) -> str:
-    """Return the text of ``content`` with every reference to a blob filled in."""
+    """Return the text of ``content`` with every reference to a blob filled in; values of the machine stay."""
     return "".join(_expand_piece(piece, blobs) for piece in content)
 
 
-def _expand_piece(piece: str | Pem | PemBase64, blobs: Mapping[str, Blob]) -> str:
-    if isinstance(piece, str):
-        return piece
+def _expand_piece(piece: str | Pem | PemBase64 | OwnValue, blobs: Mapping[str, Blob]) -> str:
+    if isinstance(piece, str | OwnValue):
+        return str(piece)
     pem = blobs[piece.blob].pem
     return pem if isinstance(piece, Pem) else base64.b64encode(pem.encode()).decode()
 
@@ -72,13 +89,14 @@ class NodeFile:
     """A file on the node. Directories above it are made with 0755 unless listed in ``Payload.directories``.
 
     ``stage`` says when the runner writes it: ``files`` before the kubelet starts, the static pods later, each in
-    its own stage.
+    its own stage. ``owner`` is ``user:group`` if it is not root's.
     """
 
     path: PurePosixPath
     content: Content = field(repr=False)
     mode: int = 0o600
     stage: Stage = "files"
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +140,11 @@ class ApiObject:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Everything one machine or pool is told. ``parameters`` are the steps' own values (docs/reference/payload.md)."""
+    """Everything for one machine or pool. ``parameters`` are the steps' own values (docs/reference/payload.md).
+
+    ``cloud_init`` are the user's keys of cloud-init, which stand beside the payload in a document. ``network`` is
+    cloud-init's network-config, which stands beside the document in a seed.
+    """
 
     name: str
     role: Role
@@ -132,3 +154,20 @@ class Payload:
     blobs: Mapping[str, Blob] = field(repr=False)
     objects: tuple[ApiObject, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    cloud_init: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    network: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_own_values(self) -> bool:
+        """Return whether the machine must fill in values that only it knows."""
+        return any(isinstance(piece, OwnValue) for file in self.files for piece in file.content)
+
+    @property
+    def format(self) -> int:
+        """Return the format of its payload.json."""
+        return FORMAT_WITH_OWN_VALUES if self.has_own_values else FORMAT
+
+    @property
+    def expiry(self) -> datetime:
+        """Return when the first certificate that the machine gets expires."""
+        return datetime.fromtimestamp(min(until for _, until in self.parameters["validity"].values()), UTC)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.boot.conftest import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.components import cache, containers, golang, machine_image
 from tests.components.machine_image import FORKY, Generation
 

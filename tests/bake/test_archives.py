@@ -49,7 +49,7 @@ def test_archives_are_copied_and_written_down(cluster, tmp_path, capsys):
     assert capsys.readouterr().out.count("kept    registry") == 7
 
 
-def test_what_nothing_can_save_is_a_sentence(cluster, tmp_path, monkeypatch, capsys):
+def test_what_nothing_can_save_is_reported_in_a_sentence(cluster, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert kgen(["images", "save", str(cluster), str(tmp_path / "saved")]) == 2
     assert "kube-apiserver:v1.37.2: nothing here can save it: none of skopeo, docker" in capsys.readouterr().err
@@ -64,6 +64,18 @@ def test_a_program_that_fails_leaves_nothing_half_done(cluster, tmp_path, monkey
     assert kgen(["images", "save", str(cluster), str(tmp_path / "saved")]) == 1
     assert "cannot be saved: skopeo: no route to registry" in capsys.readouterr().err
     assert not list((tmp_path / "saved").iterdir())
+
+
+def test_a_docker_without_its_daemon_is_the_cause_that_is_named(cluster, tmp_path, monkeypatch, capsys):
+    docker = tmp_path / "docker"
+    words = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    docker.write_text(f'#!/bin/sh\necho "{words}" >&2; exit 1\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert kgen(["images", "save", str(cluster), str(tmp_path / "saved")]) == 1
+    error = capsys.readouterr().err
+    assert f"cannot be saved: docker: {words}" in error
+    assert "start the service that docker talks to" in error
 
 
 def test_a_registry_gives_what_no_archive_holds(tmp_path, monkeypatch, capsys):

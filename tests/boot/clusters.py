@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.boot.host import host, scaled
 from tests.boot.machines import Machine, Segment
 from tests.boot.packets import Watcher
 from tests.components import golang, machine_image
 
-# Emulated machines share two cores: what waits is scaled, what is checked is not.
+# Emulated machines share two cores: they get long waits, and the checks stay as they are.
 PATIENCE = 900
 
 
@@ -25,9 +28,40 @@ def chosen_seed() -> int:
     return int(os.environ.get("KGEN_BOOT_SEED") or random.randrange(10**6))
 
 
-def report(text: str) -> None:
-    """Say what a run drew by chance or measured; pytest shows it with -s, and with every failure."""
-    sys.stderr.write(f"boot: {text}\n")
+@dataclass(frozen=True)
+class Tolerance:
+    """What slow static pods are allowed, before the host's factor: kubeadm's values unless a scenario needs more."""
+
+    healthy_seconds: int = 240
+    liveness_failures: int = 8
+    readiness_period: int = 1
+
+    def lines(self, directory: Path) -> str:
+        """Return lines of a cluster file, and write the patches that they name; "" where kubeadm's values will do.
+
+        The first boot's own waits grow with ``controlPlaneComponentHealthCheck``, and so does the startup probe.
+        """
+        factor = host().factor
+        if factor == 1 and self == Tolerance():
+            return ""
+        liveness = {
+            "failureThreshold": math.ceil(self.liveness_failures * factor),
+            "timeoutSeconds": math.ceil(15 * factor),
+        }
+        readiness = {
+            "periodSeconds": math.ceil(self.readiness_period * factor),
+            "timeoutSeconds": liveness["timeoutSeconds"],
+        }
+        patches = directory / "patches"
+        patches.mkdir(exist_ok=True)
+        for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"):
+            container: dict[str, object] = {"name": name, "livenessProbe": liveness}
+            if name != "kube-controller-manager":  # it has no readiness probe
+                container["readinessProbe"] = readiness
+            text = json.dumps({"spec": {"containers": [container]}})
+            (patches / f"{name}.yaml").write_text(text, encoding="utf-8")
+        seconds = round(self.healthy_seconds * factor)
+        return f"timeouts: {{controlPlaneComponentHealthCheck: {seconds}s}}\npatches: {{directory: {patches}}}\n"
 
 
 class Cluster:
@@ -39,8 +73,10 @@ class Cluster:
         directory: Path,
         text: str,
         generation: machine_image.Generation = machine_image.FORKY,
+        tolerance: Tolerance = Tolerance(),
     ) -> None:
-        """Write the cluster file and render it."""
+        """Write the cluster file and render it; on a slow host, static pods are allowed more than the file says."""
+        self.tolerance = tolerance
         self.segment = segment
         self.directory = directory
         self.generation = generation
@@ -52,7 +88,7 @@ class Cluster:
 
     def write(self, text: str) -> None:
         """Replace the cluster file and render."""
-        self.file.write_text(text, encoding="utf-8")
+        self.file.write_text(text + self.tolerance.lines(self.directory), encoding="utf-8")
         done = self.kgen("render", self.file)
         assert done.returncode == 0, done.stderr
 
@@ -74,10 +110,24 @@ class Cluster:
         """Run kgen on the segment, outside the machines, in the cluster file's directory."""
         return self.segment.run(sys.executable, "-m", "kgen", *words, timeout=timeout, cwd=self.directory)
 
+    def wait(self, minutes: int) -> None:
+        """Run ``kgen wait``, for at most ``minutes``, longer on a slow host."""
+        done = self.kgen(
+            "wait", "cluster.yaml", "--timeout", f"{scaled(60 * minutes):.0f}s", timeout=60 * minutes + 300
+        )
+        consoles = "".join(f"\n--- {name}\n{each.console()[-6000:]}" for name, each in self.machines.items())
+        assert done.returncode == 0, done.stderr + done.stdout + consoles
+
+    def wait_for_coredns(self, minutes: int = 15) -> None:
+        """Wait until CoreDNS is rolled out, for at most ``minutes``, longer on a slow host."""
+        seconds = 60 * minutes
+        words = ("rollout", "status", "--namespace=kube-system", "deployment/coredns")
+        self.kubectl(*words, f"--timeout={scaled(seconds):.0f}s", timeout=seconds + 20)
+
     def kubectl(self, *words: str | Path, timeout: float = 120) -> str:
         """Run the real kubectl as admin from outside the machines and return what it printed."""
         command = self.kubectl_command(*words)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=self.directory)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(timeout), cwd=self.directory)
         assert done.returncode == 0, f"kubectl {' '.join(map(str, words))}: {done.stderr}{done.stdout}"
         return done.stdout
 
@@ -93,7 +143,7 @@ class Cluster:
             golang.etcd("3.7.0") / "etcdctl",
             "--endpoints=" + ",".join(f"https://{address}:2379" for address in addresses),
             *(f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"),
-            *("--write-out=json", "--command-timeout=60s", *words),
+            *("--write-out=json", f"--command-timeout={scaled(60):.0f}s", *words),
         )
         assert done.returncode == 0, done.stderr + done.stdout
         return json.loads(done.stdout)
@@ -103,7 +153,11 @@ class Cluster:
         return json.loads(self.kubectl("get", *words, "--output=json"))
 
     def until(self, what: str, probe: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-        """Return what ``probe()`` returns once it is true; a failing assertion in it counts as false."""
+        """Return what ``probe()`` returns once it is true; a failing assertion in it counts as false.
+
+        After ``seconds``, longer on a slow host, it fails with the ends of the consoles.
+        """
+        seconds = scaled(seconds)
         deadline = time.monotonic() + seconds
         problem: object = ""
         while True:

@@ -1,4 +1,4 @@
-"""Whole machines under QEMU's software emulation, on a network segment that exists only for them.
+"""Whole machines under QEMU, on a network segment that exists only for them.
 
 The segment is a network namespace with a bridge; whoever looks at the machines from outside does so from inside it
 (``Segment.run``). Commands inside a machine go through QEMU's guest agent, which the test image carries. Needs root.
@@ -13,43 +13,35 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.boot.host import KERNEL_ARGUMENTS, ROOT, host, report, scaled
 from tests.components import machine_image
 
 PREFIX = "10.88.0"
 GATEWAY = f"{PREFIX}.1"
 _PANIC_CHARACTERS = 10_000  # what the console shows of a panic, at most
 _SILENCE = 300  # seconds after which a kernel that has said nothing since power-on hangs (it speaks after 40 at most)
-# MiB that QEMU keeps of what it has translated, the most it can. With 1024 all of it was thrown away once in a master's
-# boot: 40 to 44 s after kubeadm's was powered on, while its API server starts; of kgen's, later, when it is Ready.
-TRANSLATIONS = 2047
-# Everything that QEMU knows, but for what costs the kernel most of a quarter of its time when it is emulated: strings
-# copied byte by byte (erms), a fifth level of page tables, keys and guards of pages that are switched at each call.
-# No machine in the machine, for which the kernel would load a module.
-PROCESSOR = "max,-erms,-la57,-smap,-smep,-pku,-mpx,-umip,-svm"
-# Debian's kernels have drivers of NVMe and ext4 built in: without an initrd a machine is there 9 of 30 s earlier.
-ROOT = "root=/dev/nvme0n1"
-KERNEL_ARGUMENTS = (
-    # After a panic QEMU ends (-no-reboot), which the watcher waits for; later on the kubelet sets as much.
-    "rw console=ttyS0 quiet net.ifnames=0 panic=5"
-    # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
-    " damon_stat.enabled=0 mitigations=off"
-    # Go sleeps for microseconds: 1,400 timer interrupts a second, each of which is emulated at great cost. Timers that
-    # end with the kernel's tick make every mark of a boot come a tenth to a third earlier, kubeadm's as well as kgen's.
-    " highres=off"
-    # How fast QEMU's translator finds its blocks depends on their addresses: with random ones cloud-init's Python takes
-    # 5 or 11 s to import itself, by chance; with these it is 5 to 6 each time.
-    " norandmaps nokaslr"
-    # Memory cleared when it is taken, and chance in the stack of each call: guards that are emulated, too.
-    " init_on_alloc=0 randomize_kstack_offset=off"
-)
+_SEGMENTS: list[Segment] = []  # those that exist now
+
+
+@contextmanager
+def standing_still() -> Iterator[None]:
+    """Stop every machine of every segment for a while."""
+    machines = [machine for segment in _SEGMENTS for machine in segment.machines]
+    for machine in machines:
+        machine.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for machine in machines:
+            machine.signal(signal.SIGCONT)
 
 
 class Segment:
@@ -62,6 +54,7 @@ class Segment:
 
     def __enter__(self) -> Segment:
         """Make the namespace and the bridge with the address of whoever looks from outside."""
+        _SEGMENTS.append(self)
         _run("ip", "netns", "add", self.name)
         for words in (
             "link set lo up",
@@ -76,6 +69,7 @@ class Segment:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Switch every machine off and remove the namespace."""
+        _SEGMENTS.remove(self)
         for machine in self.machines:
             machine.kill()
         _run("ip", "netns", "del", self.name)
@@ -98,8 +92,8 @@ class Segment:
     def run(
         self, *words: str | Path, timeout: float = 120, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of the host's on the segment."""
-        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=timeout, cwd=cwd)
+        """Run a command of the host's on the segment, for at most ``timeout`` seconds, longer on a slow host."""
+        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=scaled(timeout), cwd=cwd)
 
 
 class Machine:
@@ -162,8 +156,17 @@ class Machine:
             },
         }
         (folder / "network-config").write_text(json.dumps(network), encoding="utf-8")
+        self._write_seed(folder, "cidata")
+
+    def remove_seed(self) -> None:
+        """Put an empty disc in the seed's place: at the next power-on cloud-init finds no data source."""
+        folder = self.directory / "empty"
+        folder.mkdir()
+        self._write_seed(folder, "empty")
+
+    def _write_seed(self, folder: Path, label: str) -> None:
         image = self.directory / "seed.iso"
-        _run("genisoimage", "-quiet", "-output", image, "-volid", "cidata", "-joliet", "-rock", folder)
+        _run("genisoimage", "-quiet", "-output", image, "-volid", label, "-joliet", "-rock", folder)
 
     def power_on(self, *options: str) -> None:
         """Start QEMU with further ``options``; the console log is appended to."""
@@ -173,7 +176,7 @@ class Machine:
         tap = self.segment.tap(self.number)
         self.agent_socket.unlink(missing_ok=True)
         words = [
-            *("qemu-system-x86_64", "-accel", f"tcg,thread=multi,tb-size={TRANSLATIONS}", "-cpu", PROCESSOR),
+            *("qemu-system-x86_64", *host().qemu_options),
             *("-smp", str(self.cpus), "-m", str(self.memory), "-display", "none", "-no-reboot", "-nodefaults"),
             *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
@@ -200,6 +203,11 @@ class Machine:
             process.send_signal(signal.SIGKILL)
             process.wait()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the machine's QEMU, if it runs."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+
     @property
     def console_log(self) -> Path:
         """Return the path of everything the console ever showed."""
@@ -223,16 +231,16 @@ class Machine:
         """
         before = len(self.console())
         try:
-            process.wait(timeout=_SILENCE)
+            process.wait(timeout=scaled(_SILENCE))
         except subprocess.TimeoutExpired:
             if self.process is process and len(self.console()) == before:
                 with self.console_log.open("a", encoding="utf-8") as console:
-                    console.write(f"nothing in {_SILENCE} s: taken for a Kernel panic\n")
+                    console.write(f"nothing in {scaled(_SILENCE):.0f} s: taken for a Kernel panic\n")
                 process.kill()
             process.wait()
         if self.process is process and self._has_panicked():
             self.panics += 1
-            sys.stderr.write(f"boot: the kernel of {self.directory.name} panicked; powered on again\n")
+            report(f"the kernel of {self.directory.name} panicked; powered on again")
             self.process = None
             with self.console_log.open("a", encoding="utf-8") as console:
                 console.write("\n" * _PANIC_CHARACTERS)
@@ -249,8 +257,9 @@ class Machine:
     def wait_for(self, what: str, probe: Callable[[], object], seconds: float, pause: float = 0.5) -> float:
         """Return the seconds since power-on when ``probe()`` is true, looking every ``pause`` seconds.
 
-        After ``seconds`` it fails with the console's end.
+        After ``seconds``, longer on a slow host, it fails with the console's end.
         """
+        seconds = scaled(seconds)
         deadline = time.monotonic() + seconds
         while not probe():
             if self._is_off():
@@ -265,9 +274,9 @@ class Machine:
     def shell(self, script: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a shell script as root inside the machine, by its guest agent, and return what it printed.
 
-        A kernel's panic in between lets it run once more from its beginning.
+        ``timeout`` is longer on a slow host. After a kernel's panic the script runs again from its beginning.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + scaled(timeout)
         panics = self.panics
         run = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
         pid = self._agent("guest-exec", run, deadline)["pid"]

@@ -12,9 +12,10 @@ import pytest
 import yaml
 from tests.components import cloudinit
 
-from kgen import names
-from kgen.render import runner_source
-from kgen.runner import points
+from kgen.facts import names
+from kgen.firstboot import program as runner_source
+from kgen.runner import own_values
+from kgen.runner.base import Run, Stop
 
 pytestmark = pytest.mark.real
 
@@ -34,8 +35,33 @@ machines:
   - {name: w1, role: node, address: 10.0.0.21, labels: {rack: r7}}
 pools:
   - {name: workers, role: node, labels: {tier: "null"}}
+  - name: disks
+    role: node
+    files: [{path: /etc/example.conf, content: "a ${b} {{ c }}\\n"}]
+    cloudInit:
+      package_update: yes
+      packages: [nfs-common, [jq, "1.7"]]
+      disk_setup: {/dev/vdb: {table_type: gpt, layout: true, overwrite: false}}
+      fs_setup: [{device: /dev/vdb1, filesystem: ext4}]
+      mounts: [[/dev/vdb1, /var/lib/containerd]]
+      growpart: {mode: auto, devices: [/]}
+      timezone: Etc/UTC
+      ca_certs: {trusted: ["-----BEGIN CERTIFICATE-----\\nMA==\\n-----END CERTIFICATE-----\\n"]}
+      manage_etc_hosts: localhost
+      ssh_pwauth: false
+      bootcmd: [["true"]]
+      runcmd: [[echo, 'a "b" $c {{ d }}'], "echo e"]
+      runcmd_after: [echo done]
+      write_files: [{path: /etc/written, content: "x: \\u2028y", permissions: "0640"}]
+      power_state: {mode: reboot, delay: now}
+  - name: own
+    role: node
+    labels: {family: {metadata: v1.distro}}
+    nodeRegistration:
+      kubeletExtraArgs:
+        - {name: provider-id, value: "example:///{metadata: v1.instance_id}/{metadata: ds.meta_data.instance_id}"}
 """
-DOCUMENTS = ("m1", "m2", "w1", "workers")
+DOCUMENTS = ("m1", "m2", "w1", "workers", "disks", "own")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +94,7 @@ def test_the_schema_check_sees_a_wrong_key(machine, user_data):
     assert machine.schema(document.replace(b"permissions", b"permisions")).returncode == 1
 
 
-@pytest.mark.parametrize(("name", "role"), [("m1", "master"), ("workers", "node")])
+@pytest.mark.parametrize(("name", "role"), [("m1", "master"), ("workers", "node"), ("disks", "node")])
 def test_cloud_init_unpacks_the_document_byte_for_byte(machine, user_data, name, role):
     log = machine.boot((user_data / f"{name}.yaml.gz").read_bytes(), instance_id=f"i-{name}")
     assert not [line for line in log.splitlines() if "[WARNING]" in line or "[ERROR]" in line]
@@ -77,24 +103,35 @@ def test_cloud_init_unpacks_the_document_byte_for_byte(machine, user_data, name,
     for entry in document["write_files"]:
         file = machine.root / entry["path"].lstrip("/")
         assert file.read_bytes() == entry["content"].encode()
-        assert file.stat().st_mode & 0o7777 == int(entry["permissions"], 8)
+        assert file.stat().st_mode & 0o7777 == int(entry.get("permissions", "0644"), 8)
 
     runner = _on(machine, names.RUNNER_PATH).read_text(encoding="utf-8")
-    assert runner == runner_source.assemble(role)
+    assert runner == runner_source.program(role, with_comments=False, extras=())
     payload = json.loads(_on(machine, names.PAYLOAD_PATH).read_text(encoding="utf-8"))
-    assert payload["runner"] == hashlib.sha256(runner.encode()).hexdigest()
-    points.points(payload["body"])
     body = json.dumps(payload["body"], sort_keys=True).encode()
     assert payload["sha256"] == hashlib.sha256(body).hexdigest()
     assert payload["body"]["role"] == role
 
 
-def test_runcmd_waits_for_the_unit_and_does_nothing_else(machine, user_data):
+def test_the_machine_finds_its_own_values_in_cloud_inits_instance_data(machine, user_data):
+    machine.boot((user_data / "own.yaml.gz").read_bytes(), instance_id="i-own")
+    run = Run(str(machine.root), "true")
+    run.body = json.loads(_on(machine, names.PAYLOAD_PATH).read_text(encoding="utf-8"))["body"]
+    own_values.own_values(run)
+    (content,) = (content for path, _, _, content in run.body["files"] if path == str(names.KUBELET_FLAGS_ENV))
+    assert "".join(content) == (
+        'KUBELET_KUBEADM_ARGS="--node-labels=family=debian --provider-id=example:///i-own/i-own"\n'
+    )
+    content[0] = {"metadata": "v1.zone"}
+    with pytest.raises(Stop, match=r"v1.zone is not in .*; below v1 there is: .*availability_zone, .*instance_id, .*"):
+        own_values.own_values(run)
+
+
+def test_the_script_of_runcmd_is_the_documents(machine, user_data):
     machine.boot((user_data / "w1.yaml.gz").read_bytes(), instance_id="i-runcmd")
     script = machine.instance("i-runcmd") / "scripts/runcmd"
-    lines = script.read_text(encoding="utf-8").splitlines()
-    assert len([line for line in lines if line.strip() and not line.startswith("#")]) == 1
-    assert str(names.RUNNER_PATH) in lines[-1]
+    document = yaml.safe_load((user_data / "w1.yaml").read_text(encoding="utf-8"))
+    assert script.read_text(encoding="utf-8").strip().endswith(document["runcmd"][0].strip())
     assert machine.run("sh", "-n", f"/{script.relative_to(machine.root)}").returncode == 0
 
 
@@ -119,7 +156,7 @@ def test_delivery_is_repeated_at_every_boot_until_the_runner_is_done(machine, us
     done.unlink()
 
 
-def test_a_network_that_a_power_cut_has_emptied_is_made_anew(machine, user_data):
+def test_empty_network_files_after_a_power_cut_are_written_again(machine, user_data):
     document = (user_data / "w1.yaml.gz").read_bytes()
     machine.boot(document, instance_id="i-network")
     folder = machine.root / "etc/netplan"
@@ -127,9 +164,13 @@ def test_a_network_that_a_power_cut_has_emptied_is_made_anew(machine, user_data)
     lost, mine, whole = (folder / name for name in ("50-cloud-init.yaml", "90-mine.yaml", "10-cloud-init.yaml"))
     lost.touch()
     mine.touch()
+    others = machine.root / "etc/nginx/blocked-ips.conf"
+    others.parent.mkdir(exist_ok=True)
+    others.touch()
     whole.write_text("network: {}\n", encoding="utf-8")
     log = machine.boot(document, instance_id="i-network")
     assert sorted(path.name for path in folder.iterdir()) == [whole.name, mine.name]
+    assert others.exists()
     # It has forgotten that it knows this instance: to a new one it gives its network.
     assert "new=True" in log.partition("running 'init' at")[2]
     assert _on(machine, names.PAYLOAD_PATH).read_bytes()

@@ -1,6 +1,6 @@
 """Builds every component the tests use, so that the time of a test run is the tests' own.
 
-``python -m tests.components [test|boot|soak]``: what `make test`, `make boot-test` or `make soak` needs.
+``python -m tests.components [test|boot|oracle|soak]`` builds what the target of `make` with this name needs.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import cache, cloudinit, debian, golang, machine_image
+from tests.oracle import kubeadm
+
+from . import cache, cloudinit, containers, debian, golang, machine_image
 
 KUBERNETES_VERSION = "1.37.2"
-OLDER_VERSIONS = ("1.36.3", "1.35.4", "1.34.4", "1.33.13")  # kubeadm of each is asked what it would write
 ETCD_VERSION = "3.7.0"
 PYTHON_SUITES = ("bullseye", "forky")  # the oldest and the newest Python the runner meets
 
@@ -23,14 +24,27 @@ def _machine(generation: machine_image.Generation) -> Component:
     return f"machine of {generation.suite}", lambda: machine_image.machine_image(generation)
 
 
+def _images(generation: machine_image.Generation) -> Path:
+    return containers.archives(generation.kubernetes, generation.etcd, generation.coredns, generation.pause)
+
+
+# Only `make oracle` and `make soak` build these: for `make test` their answers are recorded in tests/oracle/records.
+OLDER_KUBEADMS: tuple[Component, ...] = tuple(
+    (f"kubeadm {version}", lambda version=version: kubeadm.program(version).parent) for version in kubeadm.RECORDED
+)
+
+# The tables of these are in kgen/facts/tables; `make soak` compares them with what the programs say.
+OLDER_PROBES: tuple[Component, ...] = tuple(
+    (f"probes {version}", lambda version=version: golang.probes(version.removeprefix("v")))
+    for version in kubeadm.RECORDED
+)
+
 COMPONENTS: dict[str, tuple[Component, ...]] = {
     "test": (
         ("Kubernetes", lambda: golang.kubernetes(KUBERNETES_VERSION)),
-        *(
-            (f"kubeadm {version}", lambda version=version: golang.kubernetes(version, ("kubeadm",)))
-            for version in OLDER_VERSIONS
-        ),
+        ("probes", lambda: golang.probes(KUBERNETES_VERSION)),
         ("etcd", lambda: golang.etcd(ETCD_VERSION)),
+        ("etcdutl", lambda: golang.etcd(ETCD_VERSION, ("etcdutl",))),
         *(
             (f"cloud-init {version}", lambda suite=suite: cloudinit.tree(suite))
             for version, suite in cloudinit.SUITES.items()
@@ -39,12 +53,20 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
     ),
     "boot": (
         _machine(machine_image.FORKY),
-        _machine(machine_image.BOOKWORM),
-        ("cloud image of forky", lambda: machine_image.cloud_image("forky")),
-        ("tree of trixie", lambda: machine_image.base("trixie")),
+        *((f"tree of {suite}", lambda suite=suite: machine_image.base(suite)) for suite in ("bookworm", "trixie")),
+        ("images of bookworm's release", lambda: _images(machine_image.BOOKWORM)),
         ("Packer", lambda: debian.root("packer", "bookworm", ["packer"])),
     ),
-    "soak": tuple(map(_machine, machine_image.GENERATIONS.values())),
+    "oracle": OLDER_KUBEADMS,
+    "soak": (
+        *OLDER_KUBEADMS,
+        *OLDER_PROBES,
+        *map(_machine, machine_image.GENERATIONS.values()),
+        *(
+            (f"cloud image of {suite}", lambda suite=suite: machine_image.cloud_image(suite))
+            for suite in ("forky", "trixie")
+        ),
+    ),
 }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import cache, debian
 
-SUITES = {"22.4": "bookworm", "26.2": "forky"}
-"""The oldest and the newest cloud-init of interest, and the Debian suite that carries it."""
+SUITES = {"22.4": "bookworm", "25.1": "trixie", "26.2": "forky"}
+"""The cloud-init of each generation, and the Debian suite that carries it."""
 
 _PACKAGES = (
     "cloud-init",
@@ -67,6 +68,9 @@ class Machine:
             (directory / name).mkdir(parents=True, exist_ok=True)
         for name in ("passwd", "group"):  # made by base-passwd's installation
             shutil.copy(directory / f"usr/share/base-passwd/{name}.master", directory / "etc" / name)
+        bundle = directory / "etc/ssl/certs/ca-certificates.crt"  # made by ca-certificates' installation
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        bundle.write_bytes(b"".join(path.read_bytes() for path in directory.glob("usr/share/ca-certificates/*/*.crt")))
         (directory / "etc/cloud/cloud.cfg.d/99-test.cfg").write_text(_CONFIG, encoding="utf-8")
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -100,9 +104,33 @@ class Machine:
         Raises:
             RuntimeError: a stage failed.
         """
-        seed = self.root / "var/lib/cloud/seed/nocloud"
-        (seed / "user-data").write_bytes(user_data)
-        (seed / "meta-data").write_text(f"instance-id: {instance_id}\n", encoding="utf-8")
+        return self._boot({"user-data": user_data, "meta-data": f"instance-id: {instance_id}\n".encode()})
+
+    def boot_seed(self, directory: Path) -> str:
+        """Boot once with the files of a NoCloud seed; return cloud-init's log of this boot.
+
+        Raises:
+            RuntimeError: a stage failed.
+        """
+        return self._boot({path.name: path.read_bytes() for path in directory.iterdir()})
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file of the machine."""
+        (self.root / path).write_bytes(content)
+
+    def _boot(self, seed: Mapping[str, bytes]) -> str:
+        shutil.rmtree(self.root / "var/lib/cloud/seed/nocloud")
+        (self.root / "var/lib/cloud/seed/nocloud").mkdir()
+        for name, content in seed.items():
+            self.put(f"var/lib/cloud/seed/nocloud/{name}", content)
+        return self.reboot()
+
+    def reboot(self) -> str:
+        """Boot once with what is there; return cloud-init's log of this boot.
+
+        Raises:
+            RuntimeError: a stage failed.
+        """
         shutil.rmtree(self.root / "run/cloud-init", ignore_errors=True)
         log = self.root / "var/log/cloud-init.log"
         log.unlink(missing_ok=True)

@@ -23,7 +23,12 @@ KUBERNETES_COMMANDS = (
     "kubeadm",
     "kubectl",
 )
-ETCD_COMMANDS = {"etcd": "go.etcd.io/etcd/server/v3", "etcdctl": "go.etcd.io/etcd/etcdctl/v3"}
+ETCD_COMMANDS = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "etcdctl": "go.etcd.io/etcd/etcdctl/v3",
+    "etcdutl": "go.etcd.io/etcd/etcdutl/v3",
+}
+PROBE_SOURCES = Path(__file__).parents[1] / "facts" / "probe"
 _ENV = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
 
 
@@ -45,36 +50,18 @@ def _install_go(directory: Path) -> None:
 def kubernetes(version: str, commands: tuple[str, ...] = KUBERNETES_COMMANDS) -> Path:
     """Return a directory with Kubernetes' ``commands`` of ``version`` (``1.37.2``); all seven unless told."""
     name = f"kubernetes-{version}" if commands == KUBERNETES_COMMANDS else "-".join((*commands, version))
-    recipe = cache.recipe_hash(version, *commands, inspect.getsource(_build_kubernetes))
+    sources = inspect.getsource(_write_module), inspect.getsource(_build_kubernetes)
+    recipe = cache.recipe_hash(version, *commands, *sources)
     return cache.ensure(name, recipe, lambda directory: _build_kubernetes(version, commands, directory))
 
 
 def _build_kubernetes(version: str, commands: tuple[str, ...], directory: Path) -> None:
-    """Build the commands inside a throw-away module that pins every staging module to the same release.
-
-    Kubernetes' own go.mod replaces its staging modules by local paths, which a module outside its tree
-    cannot use; each is published as ``k8s.io/<name> v0.<minor>.<patch>``.
-    """
+    """Build the commands, with the version that Kubernetes' own build stamps into them."""
     compiler = go()
-    minor, patch = version.split(".")[1:]
-    info = json.loads(cache.run([compiler, "mod", "download", "-json", f"k8s.io/kubernetes@v{version}"], env=_ENV))
-    upstream = Path(info["GoMod"]).read_text(encoding="utf-8")
-    staging = re.findall(r"^\s*(k8s\.io/\S+) => \./staging/", upstream, re.MULTILINE)
-    directives = re.findall(r"^(?:go|godebug) .+$", upstream, re.MULTILINE)
+    minor = version.split(".")[1]
     build = directory / "build"
     build.mkdir()
-    (build / "go.mod").write_text(
-        "\n".join(
-            [
-                "module kgen.test/kubernetes",
-                *directives,
-                f"require k8s.io/kubernetes v{version}",
-                *(f"replace {module} => {module} v0.{minor}.{patch}" for module in staging),
-                "",
-            ]
-        ),
-        encoding="utf-8",
-    )
+    _write_module(compiler, version, build)
     packages = [f"k8s.io/kubernetes/cmd/{command}" for command in commands]
     imports = "\n".join(f'import _ "{package}"' for package in packages)
     (build / "tools.go").write_text(f"//go:build tools\n\npackage tools\n\n{imports}\n", encoding="utf-8")
@@ -99,7 +86,57 @@ def _build_kubernetes(version: str, commands: tuple[str, ...], directory: Path) 
     shutil.rmtree(build)
 
 
-def etcd(version: str, commands: tuple[str, ...] = tuple(ETCD_COMMANDS)) -> Path:
+def _write_module(compiler: str, version: str, build: Path) -> None:
+    """Write the go.mod of a throw-away module that pins every staging module of Kubernetes to the same release.
+
+    Kubernetes' own go.mod replaces its staging modules by local paths, which a module outside its tree
+    cannot use; each is published as ``k8s.io/<name> v0.<minor>.<patch>``.
+    """
+    minor, patch = version.split(".")[1:]
+    info = json.loads(cache.run([compiler, "mod", "download", "-json", f"k8s.io/kubernetes@v{version}"], env=_ENV))
+    upstream = Path(info["GoMod"]).read_text(encoding="utf-8")
+    staging = re.findall(r"^\s*(k8s\.io/\S+) => \./staging/", upstream, re.MULTILINE)
+    directives = re.findall(r"^(?:go|godebug) .+$", upstream, re.MULTILINE)
+    (build / "go.mod").write_text(
+        "\n".join(
+            [
+                "module kgen.test/kubernetes",
+                *directives,
+                f"require k8s.io/kubernetes v{version}",
+                *(f"replace {module} => {module} v0.{minor}.{patch}" for module in staging),
+                "",
+            ]
+        ),
+        encoding="utf-8",
+    )
+
+
+def probes(version: str) -> Path:
+    """Return a directory with the programs of ``tests/facts/probe``, one for each component of ``version``.
+
+    Each prints what the component of the same name takes, from the component's own packages.
+    """
+    sources = [source.read_text(encoding="utf-8") for source in sorted(PROBE_SOURCES.glob("*/*.go"))]
+    sources += inspect.getsource(_write_module), inspect.getsource(_build_probes)
+    recipe = cache.recipe_hash(version, *sources)
+    return cache.ensure(f"probes-{version}", recipe, lambda directory: _build_probes(version, directory))
+
+
+def _build_probes(version: str, directory: Path) -> None:
+    compiler = go()
+    build = directory / "build"
+    shutil.copytree(PROBE_SOURCES, build)
+    _write_module(compiler, version, build)
+    cache.run([compiler, "mod", "tidy"], cwd=build, env=_ENV)
+    programs = sorted(f"./{source.parent.name}" for source in build.glob("*/main.go"))
+    flags = f"-s -w -X k8s.io/component-base/version.gitVersion=v{version}"
+    cache.run(
+        [compiler, "build", "-trimpath", "-ldflags", flags, "-o", f"{directory}/", *programs], cwd=build, env=_ENV
+    )
+    shutil.rmtree(build)
+
+
+def etcd(version: str, commands: tuple[str, ...] = ("etcd", "etcdctl")) -> Path:
     """Return a directory with etcd's ``commands`` of ``version`` (``3.7.0``); ``etcd`` and ``etcdctl`` unless told."""
     name = "-".join((*commands, version))
     recipe = cache.recipe_hash(version, *commands, inspect.getsource(_build_etcd))

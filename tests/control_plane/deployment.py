@@ -7,14 +7,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kgen.render import payload_json
-from kgen.runner import points
+from kgen.firstboot import payload_json
 from tests.components import golang
 from tests.control_plane.machines import Bench, Machine, Running
 
@@ -54,12 +54,24 @@ class Deployment:
     machines: dict[str, Machine] = field(default_factory=dict)
 
     @classmethod
-    def render(cls, source: Path, directory: Path, bench: Bench, known: list[Machine]) -> Deployment:
-        """Render ``source`` with a secrets bundle of its own. Machines are added to ``known`` for their logs."""
+    def render(
+        cls,
+        source: Path,
+        directory: Path,
+        bench: Bench,
+        known: list[Machine],
+        *,
+        before: Callable[[Path], None] = lambda cluster_file: None,
+    ) -> Deployment:
+        """Render ``source`` with a secrets bundle of its own. Machines are added to ``known`` for their logs.
+
+        ``before`` is called with the copy of ``source`` that is rendered.
+        """
         cluster_file = directory / source.name
         described = yaml.safe_load(source.read_text(encoding="utf-8"))
         for path in (source.name, *described.get("manifests", ())):
             shutil.copy(source.with_name(path), directory / path)
+        before(cluster_file)
         kgen("render", cluster_file, "--output", directory / "outputs", "--quiet")
         return cls(cluster_file, directory / "outputs" / described["name"], directory, bench, known)
 
@@ -82,7 +94,8 @@ class Deployment:
             programs=[kubernetes / "kubeadm", kubernetes / "kubectl", etcd / "etcdctl"],
             images={**images, f"etcd:{ETCD_TAG}": etcd / "etcd"},
         )
-        write(made.root / "etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{address} {name}\n{hosts}")
+        own = "".join(f"{each} {name}\n" for each in made.addresses)
+        write(made.root / "etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{own}{hosts}")
         deliver(user_data or self.user_data(name), made.root)
         self.known.append(made)
         self.machines[root or name] = self.bench.add(made)
@@ -149,8 +162,7 @@ def reseal(machine: Machine, **values: Any) -> None:
     """Change the body of the payload that lies on the machine, and its checksum with it."""
     path = machine.root / "etc/kgen/payload.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    points.points(document["body"])
-    path.write_text(payload_json.seal(document["body"] | values, document["runner"]), encoding="utf-8")
+    path.write_text(payload_json.seal(document["body"] | values), encoding="utf-8")
 
 
 def kubelet_command(machine: Machine) -> str:

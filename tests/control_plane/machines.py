@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 INIT = Path(__file__).with_name("machine_init.py")
-PREFIX_LENGTH = 24
+PREFIX_LENGTHS = {4: 24, 6: 64}
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 T = TypeVar("T")
 Arguments = Sequence[str | Path]
@@ -111,7 +111,7 @@ class _Namespaces:
 
 @dataclass
 class Machine:
-    """One machine: a name, an address on the bench's bridge and a root directory.
+    """One machine: a name, its addresses on the bench's bridge with commas between them, and a root directory.
 
     ``programs`` can be run from /usr/local/bin below the root; ``images`` (name:tag -> program) are what its kubelet
     finds preloaded.
@@ -125,6 +125,11 @@ class Machine:
     _bench: Bench | None = field(default=None, repr=False)
     _namespaces: _Namespaces | None = field(default=None, repr=False)
     _running: list[Running] = field(default_factory=list, repr=False)
+
+    @property
+    def addresses(self) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+        """Return the addresses."""
+        return [ipaddress.ip_address(each) for each in self.address.split(",")]
 
     def power_on(self) -> None:
         """Start the machine with an empty /run; its root directory is as it was left."""
@@ -183,7 +188,8 @@ class Machine:
     def plug(self) -> None:
         """Put the network cable back."""
         self.check(["ip", "link", "set", "eth0", "up"])
-        self.check(["ip", "route", "replace", "default", "dev", "eth0"])
+        for address in self.addresses:
+            self.check(["ip", f"-{address.version}", "route", "replace", "default", "dev", "eth0"])
 
 
 class Bench:
@@ -211,7 +217,6 @@ class Bench:
 
     def add(self, machine: Machine) -> Machine:
         """Put ``machine`` on the bench and switch it on."""
-        ipaddress.ip_address(machine.address)
         machine._bench = self
         self._machines.append(machine)
         machine.power_on()
@@ -242,13 +247,14 @@ class Bench:
         self._ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", made.pid)
         self._ip("link", "set", link, "master", "bridge", "up")
         inside = [*made.enter("net"), "ip"]
-        for words in (
-            ["link", "set", "lo", "up"],
-            ["address", "add", f"{machine.address}/{PREFIX_LENGTH}", "dev", "eth0"],
-            ["link", "set", "eth0", "up"],
-            ["route", "add", "default", "dev", "eth0"],
-        ):
-            subprocess.run([*inside, *words], check=True)
+        subprocess.run([*inside, "link", "set", "lo", "up"], check=True)
+        subprocess.run([*inside, "link", "set", "eth0", "up"], check=True)
+        for address in machine.addresses:
+            # Nobody else has the address, so IPv6 need not wait for an answer to this question.
+            quick = ["nodad"] if address.version == 6 else []
+            with_prefix = f"{address}/{PREFIX_LENGTHS[address.version]}"
+            subprocess.run([*inside, "address", "add", with_prefix, "dev", "eth0", *quick], check=True)
+            subprocess.run([*inside, f"-{address.version}", "route", "replace", "default", "dev", "eth0"], check=True)
         return made
 
     def _ip(self, *words: str) -> None:

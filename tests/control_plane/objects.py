@@ -25,7 +25,9 @@ def key(found: dict[str, Any]) -> Key:
 def live(cluster: Deployment, machine: Machine) -> dict[Key, dict[str, Any]]:
     """Return the live object of every file in ``api/``; a missing one fails."""
     conf = machine.root / SUPER_ADMIN
-    text = machine.check(["kubectl", "--kubeconfig", conf, "get", "-f", cluster.outputs / "api", "-o", "json"])
+    text = machine.check(
+        ["kubectl", "--kubeconfig", conf, "get", "-f", cluster.outputs / "api", "-o", "json", "--show-managed-fields"]
+    )
     return {key(found): found for found in json.loads(text)["items"]}
 
 
@@ -36,9 +38,21 @@ def everything(machine: Machine) -> dict[Key, dict[str, Any]]:
     return {key(found): found for found in json.loads(text)["items"]}
 
 
-def versions(objects: dict[Key, dict[str, Any]]) -> dict[Key, tuple[str, str]]:
-    """Return (uid, resourceVersion) by key."""
-    return {name: (found["metadata"]["uid"], found["metadata"]["resourceVersion"]) for name, found in objects.items()}
+def written(objects: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
+    """Return what was written in each object: uid, generation, metadata, spec, data, and by whom.
+
+    Status is left out, and the resourceVersion that counts its changes: the scheduler and the controllers write it
+    whenever they like, for a pending pod for instance.
+    """
+    return {name: _without_status(found) for name, found in objects.items()}
+
+
+def _without_status(found: dict[str, Any]) -> dict[str, Any]:
+    by = [entry for entry in found["metadata"]["managedFields"] if entry.get("subresource") != "status"]
+    metadata = {name: value for name, value in found["metadata"].items() if name != "resourceVersion"}
+    return {name: value for name, value in found.items() if name != "status"} | {
+        "metadata": metadata | {"managedFields": by}
+    }
 
 
 def missing(wanted: Any, found: Any, at: str = "") -> list[str]:

@@ -53,9 +53,9 @@ def test_kubeadm_would_write_the_files_that_kgen_rendered(one: Deployment, w2: M
     assert sorted(path.name for path in written.iterdir()) == sorted(FILES)
     ours = {path: one.review("w2") / path for path in FILES.values()}
     theirs = {path: written / name for name, path in FILES.items()}
-    assert compare.differences(_tree(ours), _tree(theirs)) == []
+    assert compare.differences(_view(ours), _view(theirs)) == []
 
 
-def _tree(files: Mapping[str, Path]) -> compare.Tree:
+def _view(files: Mapping[str, Path]) -> compare.View:
     read = {f"/{path}": (stat.S_IMODE(file.stat().st_mode), file.read_bytes()) for path, file in files.items()}
-    return compare.Tree(files=read, objects=(), issued=datetime.now(UTC))
+    return compare.view(compare.Tree(files=read, objects=(), issued=datetime.now(UTC)))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kgen.config import kubernetes_yaml
-from kgen.config.api_kinds import BUILT_IN, group_of
+from kgen.facts.api_kinds import BUILT_IN, group_of
+from tests.control_plane import deployment
 from tests.control_plane.deployment import SUPER_ADMIN, Deployment
-from tests.control_plane.machines import Machine
+from tests.control_plane.machines import Bench, Machine
 
 VALUES = """\
   words: [yes, Yes, YES, yEs, y, Y, n, N, no, on, On, off, OFF, true, True, TRUE, tRue, false]
@@ -50,7 +53,7 @@ def test_manifests_are_published_at_the_first_boot(m1):
     assert kubectl(m1, "get", "secret", "pin", "--output", "jsonpath={.data.pin}") == "MDEyMw=="
 
 
-def test_what_waits_for_the_controllers_is_published_too(m1):
+def test_objects_that_need_the_controllers_are_published(m1):
     assert kubectl(m1, "get", "pod", "bare", "--namespace", "shop", "--output", "name") == "pod/bare\n"
     quota = json.loads(kubectl(m1, "get", "resourcequota", "few", "--namespace", "shop", "--output", "json"))
     assert quota["status"]["used"] == {"services": "1"}
@@ -101,3 +104,60 @@ def typed(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "number", float(value)
     return type(value).__name__, value
+
+
+# The API server refuses the first: its selector does not match its own Pods.
+REFUSED = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: default}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: other}}
+    spec: {containers: [{name: web, image: web}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: after, namespace: default}
+"""
+COPIES = ("run/cloud-init/combined-cloud-config.json", "var/lib/cloud/instances/i-1/user-data.txt")
+
+
+@pytest.fixture
+def refusing(tmp_path: Path, machines: list[Machine]) -> Iterator[Machine]:
+    """A lone master with a manifest that is refused for good, not booted yet; cloud-init's last stage is over."""
+    described = yaml.safe_load(Path(__file__).with_name("one.yaml").read_text())
+    source = tmp_path / "refusing.yaml"
+    source.write_text(json.dumps({**described, "manifests": ["refused.yaml"]}))
+    (tmp_path / "refused.yaml").write_text(REFUSED)
+    (tmp_path / "refusing").mkdir()
+    with Bench() as bench:
+        machine = Deployment.render(source, tmp_path / "refusing", bench, machines).machine("m1", "10.71.0.11")
+        deployment.reseal(machine, waitFactor=0.2)
+        for copy in COPIES:
+            deployment.write(machine.root / copy, "secret")
+        deployment.write(machine.root / "run/cloud-init/result.json", "{}")
+        yield machine
+
+
+def test_a_refused_manifest_leaves_the_master_otherwise_done(refusing, tmp_path):
+    deployment.finished(deployment.start_first_boot(refusing), refusing, expect=3)
+    status = deployment.status(refusing)
+    assert (status["step"], status["exit_code"]) == ("manifests", 3)
+    assert 'Deployment web: HTTP 422 Deployment.apps "web" is invalid' in status["error"].replace("\\", "")
+    assert "ConfigMap" not in status["error"]
+    assert "kubectl create -f" in status["hint"]
+    kubectl(refusing, "get", "configmap", "after")
+    assert "NoSchedule" in kubectl(refusing, "get", "node", "m1", "--output", "jsonpath={.spec.taints}")
+    assert "kubelet-client-current.pem" in (refusing.root / "etc/kubernetes/kubelet.conf").read_text()
+    assert [(refusing.root / copy).read_text() for copy in COPIES] == ["", ""]
+    assert not (refusing.root / deployment.DONE).exists()
+
+    corrected = tmp_path / "corrected.yaml"
+    corrected.write_text(REFUSED.partition("---")[0].replace("app: other", "app: web"))
+    kubectl(refusing, "create", "--filename", corrected)
+    deployment.finished(deployment.start_first_boot(refusing), refusing)
+    kubectl(refusing, "get", "configmap", "kgen", "--namespace", "kube-system")
+    assert (refusing.root / deployment.DONE).exists()
+    assert (refusing.root / "run/kgen/client.pem").read_text() == ""

@@ -1,11 +1,13 @@
-"""What kubeadm can do on a master that holds every CA key (``pki.shipCAKeys: all``), and cannot where it does not."""
+"""kubeadm renews every certificate and joins a master where all CA keys are, as by default, and fails elsewhere."""
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from cryptography import x509
 
 from tests.control_plane import deployment
@@ -19,6 +21,8 @@ NEEDS_OTHER_CAS = {  # kubeadm's name of the certificate: its file
     "apiserver-etcd-client": "apiserver-etcd-client",
     "front-proxy-client": "front-proxy-client",
 }
+PKI = ("apiserver", "apiserver-kubelet-client", *NEEDS_OTHER_CAS.values())
+KUBECONFIGS = ("admin.conf", "controller-manager.conf", "scheduler.conf", "super-admin.conf")
 OF_CLUSTER_CA = ("apiserver", "apiserver-kubelet-client", "admin.conf", "controller-manager.conf", "scheduler.conf")
 
 
@@ -32,19 +36,20 @@ def copied(cluster: Deployment, address: str) -> Machine:
 
 
 @pytest.fixture
-def with_keys(three: Deployment) -> Iterator[Machine]:
-    machine = copied(three, "10.73.0.41")
+def with_keys(one: Deployment) -> Iterator[Machine]:
+    """A copy of a master as every cluster file without ``pki`` has it."""
+    machine = copied(one, "10.71.0.41")
     yield machine
     machine.power_off()
     shutil.rmtree(machine.root)
 
 
 @pytest.fixture
-def without_keys(one: Deployment) -> Iterator[Machine]:
-    machine = copied(one, "10.71.0.41")
-    yield machine
-    machine.power_off()
-    shutil.rmtree(machine.root)
+def without_keys(with_keys: Machine) -> Machine:
+    """The same with the files that ``pki.shipCAKeys: cluster`` leaves out."""
+    for name in ("etcd/ca.key", "front-proxy-ca.key"):
+        (with_keys.root / "etc/kubernetes/pki" / name).unlink()
+    return with_keys
 
 
 def renew(machine: Machine, name: str) -> tuple[int, str]:
@@ -52,16 +57,35 @@ def renew(machine: Machine, name: str) -> tuple[int, str]:
     return machine.run(command, chroot=True)
 
 
-def test_kubeadm_renews_every_certificate_where_all_keys_are(with_keys: Machine) -> None:
-    path = with_keys.root / "etc/kubernetes/pki/etcd/server.crt"
-    before = x509.load_pem_x509_certificate(path.read_bytes())
+def certificates(machine: Machine) -> dict[str, x509.Certificate]:
+    """Return every certificate that ``kubeadm certs renew all`` is about, by its file."""
+    directory = machine.root / "etc/kubernetes"
+    found = {f"{name}.crt": (directory / "pki" / f"{name}.crt").read_bytes() for name in PKI}
+    for name in KUBECONFIGS:
+        user = yaml.safe_load((directory / name).read_text())["users"][0]["user"]
+        found[name] = base64.b64decode(user["client-certificate-data"])
+    return {name: x509.load_pem_x509_certificate(pem) for name, pem in found.items()}
+
+
+def names_in(certificate: x509.Certificate) -> object:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def test_kubeadm_renews_all_eleven_certificates_of_a_default_master(with_keys: Machine) -> None:
+    before = certificates(with_keys)
     status, output = renew(with_keys, "all")
     assert status == 0, output
-    after = x509.load_pem_x509_certificate(path.read_bytes())
-    assert after.not_valid_after_utc > before.not_valid_after_utc
-    assert after.subject == before.subject
-    sans = [each.extensions.get_extension_for_class(x509.SubjectAlternativeName).value for each in (before, after)]
-    assert sans[0] == sans[1]
+    assert "can't be renewed" not in output
+    after = certificates(with_keys)
+    assert len(after) == 11
+    for name, certificate in after.items():
+        assert certificate.serial_number != before[name].serial_number, name
+        assert certificate.not_valid_after_utc >= before[name].not_valid_after_utc, name
+        assert certificate.subject == before[name].subject, name
+        assert names_in(certificate) == names_in(before[name]), name
 
 
 @pytest.mark.parametrize("name", OF_CLUSTER_CA)

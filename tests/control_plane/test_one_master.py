@@ -27,7 +27,7 @@ def test_the_runner_reports_done(m1: Machine, w1: Machine) -> None:
         command = [sys.executable, "-I", "-S", machine.root / deployment.RUNNER, "--root", machine.root, "--status"]
         *steps, last = machine.check(command).splitlines()
         assert last == "done"
-        assert {"preflight", "kubelet", "cleanup"} < {line.split()[0] for line in steps}
+        assert {"preflight", "files", "system"} < {line.split()[0] for line in steps}
         assert (machine.root / deployment.DONE).exists()
         assert not (machine.root / "etc/kgen/payload.json").exists()
 
@@ -37,7 +37,7 @@ def test_the_tree_on_the_machine_is_the_review_tree(one: Deployment, name: str) 
     assert tree.differences(one.review(name), one.machines[name].root) == []
 
 
-def test_no_kubeconfig_but_kubeadms_is_on_a_machine(m1: Machine, w1: Machine) -> None:
+def test_a_machine_has_only_kubeadms_kubeconfigs(m1: Machine, w1: Machine) -> None:
     assert objects.kubeconfigs(m1.root) == [
         "admin.conf",
         "controller-manager.conf",

@@ -33,7 +33,7 @@ def test_wait_reports_the_machines_that_are_ready(one: Deployment, w1: Machine) 
     assert f"  API: {MASTER} answers\n" in err
 
 
-def test_wait_names_what_a_machine_lacks_when_the_time_is_up(one: Deployment, w1: Machine) -> None:
+def test_wait_says_after_the_timeout_what_a_machine_lacks(one: Deployment, w1: Machine) -> None:
     status, out, err = run(w1, "wait", one.cluster_file, "--timeout", "0")
     assert (status, out) == (1, "")
     assert "1 of 3 machines is not Ready after 0s:\n  w2: not registered\n" in err
@@ -58,14 +58,14 @@ def test_another_clusters_bundle_is_refused_at_once(one: Deployment, w1: Machine
     assert f"{MASTER} belongs to another cluster" in err
 
 
-def test_a_tunnel_is_a_server(one: Deployment, m1: Machine) -> None:
+def test_a_tunnel_can_be_the_server(one: Deployment, m1: Machine) -> None:
     # 127.0.0.1 is in no certificate; that the API server also listens there stands for the end of a tunnel.
     words = ["--nodes-only", "m1", "--server", "https://127.0.0.1:6443"]
     status, out, err = run(m1, "wait", one.cluster_file, *words)
     assert (status, "m1" in out) == (0, True), err
 
 
-def test_masters_are_asked_while_nothing_stands_at_the_endpoint(three: Deployment) -> None:
+def test_masters_are_asked_if_the_endpoint_does_not_answer(three: Deployment) -> None:
     w7 = three.machines["w7"]
     hosts = w7.root / "etc/hosts"
     whole = hosts.read_text()

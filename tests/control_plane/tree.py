@@ -23,6 +23,7 @@ def listing(root: Path) -> dict[str, tuple[str, bytes]]:
 def differences(review: Path, root: Path) -> list[str]:
     """Return a line per file that is missing, unexpected or different; contents are never shown."""
     expected, actual = listing(review), listing(root)
+    assert expected, f"there is nothing to compare in {review}"
     surplus = {name for name in actual.keys() - expected.keys() if not MADE_ON_NODE.fullmatch(name)}
     lines = [f"not in the review tree: {name}" for name in surplus | (actual.keys() & REMOVED_LATER)]
     lines += [f"missing on the machine: {name}" for name in expected.keys() - actual.keys() - REMOVED_LATER]

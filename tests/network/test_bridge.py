@@ -160,7 +160,7 @@ def test_a_firewall_that_forwards_nothing_lets_pods_pass(network, m1, w1):
     machine.check(["iptables", "-P", "FORWARD", "ACCEPT"], chroot=True)
 
 
-def test_what_a_lost_cable_and_a_flushed_firewall_took_is_set_again(network, m1, w1):
+def test_routes_and_rules_come_back_after_a_lost_cable_and_a_flushed_firewall(network, m1, w1):
     machine = network.machines["m1"]
     machine.unplug()
     machine.plug()

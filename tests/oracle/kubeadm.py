@@ -1,4 +1,4 @@
-"""Runs the real kubeadm without leaving a trace, and parses what it would have done."""
+"""Runs the real kubeadm as a dry run and parses what it would have done."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.components import golang
-from tests.oracle.compare import Tree
+from tests.oracle import compare
+from tests.oracle.compare import Tree, View
 
 VERSIONS = ("v1.33.13", "v1.34.4", "v1.35.4", "v1.36.3", "v1.37.2")
 """One patch of every supported minor."""
 
 NEWEST = VERSIONS[-1]
+"""This kubeadm is asked in every test run."""
+
+RECORDED = VERSIONS[:-1]
+"""The answers of these are in ``records/``; `make soak` and `make oracle` ask them again."""
 
 CRI_SOCKET_ANNOTATION = re.compile(r'Uploading the CRI socket "(.*)" to Node "(.*)" as an annotation')
 
-# kubeadm leaves its files flat in one directory; where each would be on the node:
+# kubeadm writes its files flat into one directory; _place returns where each would be on the node.
 _MANIFESTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _KUBELET_FILES = ("config.yaml", "kubeadm-flags.env", "instance-config.yaml")
 _ATTACHED = re.compile(r"\[dryrun\] Would perform action CREATE on resource .*\n\[dryrun\] Attached object:\n")
 
-# In name spaces of its own kubeadm sees the node's host name, no network, and no port in use.
+# In namespaces of its own kubeadm sees the node's host name, no network, and no port in use.
 _START = "import os, socket, sys; socket.sethostname(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 
 
@@ -39,11 +43,16 @@ def program(version: str) -> Path:
     return (golang.kubernetes(number) if version == NEWEST else golang.kubernetes(number, ("kubeadm",))) / "kubeadm"
 
 
-def init(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Mapping[str, str]) -> Tree:
-    """Return the tree that ``kubeadm init`` of the documents' version would make from them.
+def init(documents: Sequence[Mapping[str, Any]], variables: Mapping[str, str]) -> View:
+    """Return the view of what ``kubeadm init`` of the documents' version would make from them.
 
-    ``directory`` must be empty. ``variables`` are added to a bare environment.
+    ``variables`` are added to a bare environment.
     """
+    with tempfile.TemporaryDirectory() as directory:
+        return compare.view(_dry_run(documents, Path(directory), variables))
+
+
+def _dry_run(documents: Sequence[Mapping[str, Any]], directory: Path, variables: Mapping[str, str]) -> Tree:
     config = directory / "kubeadm.yaml"
     config.write_text("\n---\n".join(map(json.dumps, documents)), encoding="utf-8")  # JSON: no text turns into a number
     output = directory / "output"
@@ -89,7 +98,7 @@ def _place(path: Path) -> str:
 
 def _objects(stdout: str) -> Iterator[dict[str, Any]]:
     for text in _ATTACHED.split(stdout)[1:]:
-        yield yaml.safe_load(text.partition("\n\n")[0])
+        yield compare.load_yaml(text.partition("\n\n")[0])
 
 
 def _marks(stdout: str, what: str) -> list[str]:

@@ -1,41 +1,34 @@
-"""What kgen makes of a cluster file, as trees to compare: from the file to what would be written, nothing skipped."""
+"""Returns what kgen renders from a cluster file, in the form that is compared with kubeadm's output."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-import yaml
-
-from kgen.artifacts import Artifact
 from kgen.config.load import load_text
+from kgen.model import Algorithm
+from kgen.output.artifacts import Artifact
 from kgen.pipeline import Pipeline
+from kgen.pki import keys
 from kgen.secrets_bundle.populate import populate
-from tests.oracle.compare import Tree
-from tests.oracle.translate import CASES
+from kgen.secrets_bundle.source import Source
+from tests.oracle import compare
+from tests.oracle.compare import Tree, View
+from tests.oracle.translate import CASES, TOKENS
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A rendered cluster: the bootstrap tokens of its bundle, and the tree of each machine or pool by name."""
-
-    tokens: tuple[str, ...]
-    machines: Mapping[str, Tree]
-
-
-def render(cluster_file: str) -> Rendered:
-    """Render the text of a cluster file with a new bundle.
-
-    What lands on each machine stands below ``nodes/<machine>/``.
-    """
+@functools.cache
+def render(cluster_file: str) -> Mapping[str, View]:
+    """Return the view of each machine or pool, by name, rendered from the text of a cluster file and a new bundle."""
     cluster = load_text(cluster_file, str(CASES / "cluster.yaml")).cluster
     issued = datetime.now(UTC)
-    bundle = populate(None, cluster, issued).bundle
+    bundle = populate(None, cluster, issued, source=_source()).bundle
     pipeline = Pipeline(cluster, bundle)
     artifacts = [entry for entry in pipeline.artifacts(review_all=True) if isinstance(entry, Artifact)]
-    objects = [yaml.safe_load(entry.content) for entry in artifacts if entry.path.parts[0] == "api"]
+    objects = [compare.load_yaml(entry.content) for entry in artifacts if entry.path.parts[0] == "api"]
     machines = {}
     for machine in pipeline.cluster.documents:
         patch = pipeline.payload(machine).parameters["node"]
@@ -45,8 +38,19 @@ def render(cluster_file: str) -> Rendered:
             "annotations": sorted(map("=".join, patch["metadata"].get("annotations", {}).items())),
         }
         published = objects if machine.role == "master" else []
-        machines[machine.name] = Tree(_files(artifacts, machine.name), published, issued, marks)
-    return Rendered(bundle.tokens, machines)
+        machines[machine.name] = compare.view(Tree(_files(artifacts, machine.name), published, issued, marks))
+    return machines
+
+
+def _source() -> Source:
+    """Return a source of known tokens, whose keys serve every cluster: RSA keys take long to make."""
+    numbers = itertools.count()
+    return Source(key=lambda algorithm: _key(algorithm, next(numbers)), token=iter(TOKENS).__next__)
+
+
+@functools.cache
+def _key(algorithm: Algorithm, number: int) -> keys.PrivateKey:
+    return keys.generate(algorithm)
 
 
 def _taint(taint: Mapping[str, str]) -> tuple[str, str]:

@@ -39,21 +39,31 @@ def _expires(cluster: Mapping[str, Any], number: int) -> bool:
     return len(tokens) > number and tokens[number].get("ttl", "24h") != "0s"
 
 
+def _external_etcd(cluster: Mapping[str, Any]) -> Mapping[str, Any]:
+    external: Mapping[str, Any] = cluster.get("etcd", {}).get("external", {})
+    return external
+
+
 CONDITIONS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], bool]] = {
     "every master": lambda cluster, machine: True,
-    "several masters": lambda cluster, machine: len(_masters(cluster)) > 1,
+    "several masters": lambda cluster, machine: len(_masters(cluster)) > 1 and not _external_etcd(cluster),
+    "etcd on the masters": lambda cluster, machine: not _external_etcd(cluster),
+    "an external etcd with TLS": lambda cluster, machine: "caFile" in _external_etcd(cluster),
     "a master that keeps super-admin.conf": lambda cluster, machine: (
         _keeps_super_admin(cluster) and machine == _masters(cluster)[0]
     ),
     "a master after the first": lambda cluster, machine: machine != _masters(cluster)[0],
     "pki.keepSuperAdmin: false": lambda cluster, machine: not _keeps_super_admin(cluster),
-    "pki.shipCAKeys: cluster": lambda cluster, machine: cluster.get("pki", {}).get("shipCAKeys") != "all",
+    "pki.shipCAKeys: cluster": lambda cluster, machine: cluster.get("pki", {}).get("shipCAKeys") == "cluster",
     "the first token expires": lambda cluster, machine: _expires(cluster, 0),
     "the second token expires": lambda cluster, machine: _expires(cluster, 1),
     "CoreDNS": lambda cluster, machine: not cluster.get("dns", {}).get("disabled"),
-    "kube-proxy": lambda cluster, machine: not cluster.get("proxy", {}).get("disabled"),
+    "kube-proxy": lambda cluster, machine: (
+        not cluster.get("proxy", {}).get("disabled") and "addon/kube-proxy" not in cluster.get("skipPhases", [])
+    ),
     "httpProxy": lambda cluster, machine: "httpProxy" in cluster,
     "plugin: bridge": lambda cluster, machine: cluster.get("networking", {}).get("plugin") == "bridge",
+    "two addresses": lambda cluster, machine: isinstance(machine["address"], list),
     "labels": lambda cluster, machine: bool(machine.get("labels")),
 }
 """What the column "where it occurs" may say; docs/reference/differences.md explains each."""

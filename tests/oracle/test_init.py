@@ -1,95 +1,85 @@
-"""Every master of every case, compared with ``kubeadm init --dry-run`` under its own name and address.
+"""Every master of every case is what ``kubeadm init`` makes under its name and address, except for listed differences.
 
-Each case is tried with one patch of every supported minor; the files say the newest.
+The newest kubeadm is asked for real. The answers of the older ones are recorded (``records.py``).
 """
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
-from typing import Any
-
 import pytest
-import yaml
 
-from kgen import versions
-from tests.oracle import compare, kubeadm, rendered, table, translate
-from tests.oracle.kubeadm import NEWEST, VERSIONS
+from kgen.facts import versions
+from tests.oracle import case as cases
+from tests.oracle import compare, kubeadm, records, table, translate
+from tests.oracle.kubeadm import NEWEST, RECORDED, VERSIONS
+from tests.oracle.rendered import render
 
-CASES = sorted(translate.CASES.glob("*.yaml"))
-SINCE = {"p384": "v1.34.4", "patches-kube-proxy": "v1.37.2"}
-"""Cases that the versions before this one refuse, or take no notice of."""
-
-
-def text(case: Path, version: str) -> str:
-    return case.read_text(encoding="utf-8").replace(NEWEST, version)
+CASES = [case for version in VERSIONS for case in cases.of(version)]
 
 
-def parsed(case: Path, version: str = NEWEST) -> dict[str, Any]:
-    return yaml.safe_load(text(case, version))
+def made_by_kubeadm(case: cases.Case, machine: dict) -> compare.View:
+    if case.version in RECORDED:
+        return records.init(case, machine)
+    return kubeadm.init(translate.kubeadm_config(case.cluster, machine), translate.environment(case.cluster))
 
 
-def masters(case: Path, version: str = NEWEST) -> list[dict[str, Any]]:
-    return [machine for machine in parsed(case, version)["machines"] if machine["role"] == "master"]
-
-
-render = functools.cache(rendered.render)
-TRIED = [
-    (case, version)
-    for number, version in enumerate(VERSIONS)
-    for case in CASES
-    if number >= VERSIONS.index(SINCE.get(case.stem, VERSIONS[0]))
-]
-MASTERS = [
-    pytest.param(case, version, number, id=f"{version}-{case.stem}-{master['name']}")
-    for case, version in TRIED
-    for number, master in enumerate(masters(case))
-]
+def real_if_newest(version: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.real] if version == NEWEST else []
 
 
 def test_every_supported_minor_is_tried():
     assert [version.rpartition(".")[0] for version in VERSIONS] == versions.supported_minors()
 
 
-@pytest.mark.real
-@pytest.mark.parametrize(("case", "version", "number"), MASTERS)
-def test_a_master_is_what_kubeadm_makes_but_for_the_listed_differences(case, version, number, tmp_path):
-    cluster, machine = parsed(case, version), masters(case, version)[number]
-    ours = render(text(case, version))
-    documents = translate.kubeadm_config(cluster, machine, ours.tokens)
-    theirs = kubeadm.init(documents, tmp_path, translate.environment(cluster))
-    found = compare.differences(ours.machines[machine["name"]], theirs)
-    expected = {(row.where, row.what) for row in table.rows() if row.holds(cluster, machine)}
+@pytest.mark.parametrize(
+    ("case", "machine"),
+    [
+        pytest.param(
+            case, machine, id=f"{case.version}-{case.name}-{machine['name']}", marks=real_if_newest(case.version)
+        )
+        for case in CASES
+        for machine in case.masters
+    ],
+)
+def test_a_master_is_what_kubeadm_makes_except_for_the_listed_differences(case, machine):
+    found = compare.differences(render(case.text)[machine["name"]], made_by_kubeadm(case, machine))
+    expected = {(row.where, row.what) for row in table.rows() if row.holds(case.cluster, machine)}
     surplus = [str(entry) for entry in found if (entry.where, entry.what) not in expected]
     missing = sorted(expected - {(entry.where, entry.what) for entry in found})
-    assert not surplus, "neither alike nor in docs/reference/differences.md:\n" + "\n".join(surplus)
-    assert not missing, f"in docs/reference/differences.md, but alike: {missing}"
+    assert not surplus, "these differ and are not in docs/reference/differences.md:\n" + "\n".join(surplus)
+    assert not missing, f"these are in docs/reference/differences.md and do not differ: {missing}"
 
 
-@pytest.mark.real
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_nodes_kubelet_gets_what_a_masters_does(version, tmp_path):
-    """But for its name and address; labels and taints, which are a node's own arguments, this one has none."""
-    case = next(case for case in CASES if case.stem == "three-masters")
-    cluster, machine = parsed(case, version), masters(case, version)[0]
-    ours = render(text(case, version))
-    theirs = kubeadm.init(translate.kubeadm_config(cluster, machine, ours.tokens), tmp_path, {})
-    node, master = (
-        compare.Tree({path: file for path, file in tree.files.items() if "/var/lib/kubelet/" in path}, (), tree.issued)
-        for tree in (ours.machines["w1"], theirs)
-    )
+@pytest.mark.parametrize("version", [pytest.param(version, marks=real_if_newest(version)) for version in VERSIONS])
+def test_the_kubelet_of_a_node_gets_the_files_of_a_masters_except_for_the_address(version):
+    """The node has no labels and taints of its own, which would be arguments of its kubelet."""
+    case = cases.Case("three-masters", version)
+    views = render(case.text)["w1"], made_by_kubeadm(case, case.masters[0])
+    node, master = ({path: file for path, file in view.items() if "/var/lib/kubelet/" in path} for view in views)
+    assert "/var/lib/kubelet/config.yaml" in node
     found = compare.differences(node, master)
     assert [entry.what for entry in found] == ["KUBELET_KUBEADM_ARGS[--node-ip]"], found
     assert [entry.ours for entry in found] == ["--node-ip=10.0.0.21"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("version", RECORDED)
+def test_the_records_are_what_the_real_kubeadm_answers(version):
+    assert records.recorded(version) == records.record(version), "run `make oracle` and review the difference"
+
+
+def test_there_is_a_record_for_each_case_and_no_other():
+    found = {path.relative_to(records.RECORDS) for path in records.RECORDS.rglob("*") if path.is_file()}
+    names = {version: ["validate", *(case.name for case in cases.of(version))] for version in RECORDED}
+    assert {str(path) for path in found} == {
+        f"{version}/{name}.yaml" for version in RECORDED for name in names[version]
+    }
 
 
 def test_every_listed_difference_occurs_in_a_case():
     unused = [
         row
         for row in table.rows()
-        if not any(
-            row.holds(parsed(case, version), machine) for case, version in TRIED for machine in masters(case, version)
-        )
+        if not any(row.holds(case.cluster, machine) for case in CASES for machine in case.masters)
     ]
     assert not unused
 

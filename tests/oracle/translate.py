@@ -1,13 +1,16 @@
-"""A cluster file as kubeadm's configuration, written down a second time: it shares no code with kgen."""
+"""Translates a cluster file into kubeadm's configuration. It shares no code with kgen, which it helps to check."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 CASES = Path(__file__).parent / "cases"
-"""What the paths in a cluster file are relative to."""
+"""The cluster files of the cases. Paths in a cluster file are relative to this directory."""
+
+TOKENS = ("first0.0123456789abcdef", "second.0123456789abcdef")
+"""The bootstrap tokens of every case, the same for kgen and kubeadm."""
 
 _SAME = (
     "kubernetesVersion",
@@ -28,15 +31,19 @@ _COMPONENT_CONFIGS = {
     "kubelet": ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"),
     "kubeProxy": ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"),
 }
+_ETCD_FILES = {
+    "caFile": "/etc/kubernetes/pki/etcd/ca.crt",
+    "certFile": "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+    "keyFile": "/etc/kubernetes/pki/apiserver-etcd-client.key",
+}
 _PROXY_VARIABLES = {"httpProxy": "HTTP_PROXY", "httpsProxy": "HTTPS_PROXY", "noProxy": "NO_PROXY"}
 
 
-def kubeadm_config(
-    cluster: Mapping[str, Any], machine: Mapping[str, Any], tokens: Sequence[str]
-) -> list[dict[str, Any]]:
+def kubeadm_config(cluster: Mapping[str, Any], machine: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the documents for ``kubeadm init --config`` on a master of ``cluster``, a parsed cluster file."""
     api = {"apiVersion": "kubeadm.k8s.io/v1beta4"}
     settings = cluster.get("bootstrapTokens") or [{}]
+    tokens = TOKENS[: len(settings)]
     addresses = machine["address"]
     endpoint = {**cluster.get("localAPIEndpoint", {}), **machine.get("localAPIEndpoint", {})}
     registration = {**cluster.get("nodeRegistration", {}), **machine.get("nodeRegistration", {})}
@@ -57,6 +64,8 @@ def kubeadm_config(
         },
         "timeouts": cluster.get("timeouts", {}),
     }
+    if "skipPhases" in cluster:
+        init["skipPhases"] = cluster["skipPhases"]
     if "patches" in cluster:
         init["patches"] = {"directory": str(CASES / cluster["patches"]["directory"])}
     configuration = {
@@ -71,6 +80,9 @@ def kubeadm_config(
         arguments = [*manager.get("extraArgs", []), {"name": "allocate-node-cidrs", "value": "false"}]
         configuration["controllerManager"] = {**manager, "extraArgs": arguments}
         configuration["networking"] = {k: v for k, v in configuration["networking"].items() if k != "plugin"}
+    if "external" in configuration.get("etcd", {}):  # kubeadm names the files on the masters
+        external = configuration["etcd"]["external"]
+        configuration["etcd"] = {"external": {key: _ETCD_FILES.get(key, external[key]) for key in external}}
     components = [
         {"apiVersion": version, "kind": kind, **cluster[key]}
         for key, (version, kind) in _COMPONENT_CONFIGS.items()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("generator", "templates", "tests", "docs", "examples", "outputs", "pyproject.toml", ".gitignore")
-TEXTS = ("README.md", "CHANGELOG.md", "LICENSE")
+TEXTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
 LEFT_BY_USE = (
     "outputs/prod/user-data/m1.yaml",
     "examples/prod.secrets.yaml",
@@ -77,7 +77,7 @@ def test_sdist_holds_no_output_and_no_secret(built):
     names = {name.split("/", 1)[1] for name in sdist.getnames()}
     assert not names & set(LEFT_BY_USE)
     assert not [name for name in names if name.startswith("outputs/") or "__pycache__" in name]
-    assert {"LICENSE", "README.md", "CHANGELOG.md", "generator/kgen/__init__.py", "pyproject.toml"} <= names
+    assert {*TEXTS, "generator/kgen/__init__.py", "pyproject.toml"} <= names
 
 
 def test_imported_from_the_wheel_kgen_finds_its_templates(built, tmp_path):

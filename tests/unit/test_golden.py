@@ -3,8 +3,8 @@
 import pytest
 from tests.conftest import GOLDEN
 
-from kgen.artifacts import Artifact
 from kgen.config.load import load
+from kgen.output.artifacts import Artifact
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle import store
 

@@ -1,4 +1,4 @@
-"""Load, render, write: what ``kgen`` does, for Python programs. Prints nothing.
+"""Everything ``kgen`` does, for Python programs: load, render, write. It prints nothing.
 
 >>> from pathlib import Path
 >>> from kgen import api
@@ -6,7 +6,20 @@
 >>> [document.path for document in result.documents]   # doctest: +SKIP
 """
 
-from kgen.api.bundle import MachineRoutes, certificates, join_command, renew, routes
+from kgen.api.bundle import (
+    AcceptedCertificates,
+    MachineRoutes,
+    accept,
+    certificates,
+    expiry_warnings,
+    join_command,
+    renew,
+    rotate_encryption,
+    routes,
+    signing_requests,
+)
+from kgen.api.comparison import Comparison, compare
+from kgen.api.exposures import ExposureReport, exposures
 from kgen.api.image import (
     BakeResult,
     bake,
@@ -15,25 +28,65 @@ from kgen.api.image import (
     save_container_images,
     verify_image,
 )
-from kgen.api.rendering import RenderResult, describe, render
-from kgen.api.running import renew_token, status, wait
+from kgen.api.migration import (
+    adopt_pki,
+    export_kubeadm,
+    import_kubeadm,
+    kubeadm_text,
+    running_configuration,
+    write_new_bundle,
+)
+from kgen.api.rendering import RenderResult, apply_script, describe, emit, render
+from kgen.api.reports import ReportResult, report
+from kgen.api.running import etcd_snapshot, renew_token, status, wait
+from kgen.api.seeds import Seed, SeedResult, seed
+from kgen.comparing.changes import Difference
+from kgen.config.load import Loaded, load
+from kgen.output.artifacts import Artifact
 
 __all__ = [
+    "AcceptedCertificates",
+    "Artifact",
     "BakeResult",
+    "Comparison",
+    "Difference",
+    "ExposureReport",
+    "Loaded",
     "MachineRoutes",
     "RenderResult",
+    "ReportResult",
+    "Seed",
+    "SeedResult",
+    "accept",
+    "adopt_pki",
+    "apply_script",
     "bake",
     "certificates",
+    "compare",
     "container_images",
     "describe",
+    "emit",
+    "etcd_snapshot",
+    "expiry_warnings",
+    "export_kubeadm",
+    "exposures",
+    "import_kubeadm",
     "join_command",
+    "kubeadm_text",
+    "load",
     "pull_container_images",
     "render",
     "renew",
     "renew_token",
+    "report",
+    "rotate_encryption",
     "routes",
+    "running_configuration",
     "save_container_images",
+    "seed",
+    "signing_requests",
     "status",
     "verify_image",
     "wait",
+    "write_new_bundle",
 ]

@@ -1,9 +1,8 @@
-"""The machines' image: its recipe, what is different in one, its container images."""
+"""The image of the machines: its recipe, the check of an image against it, its container images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from kgen.bake.recipe import Recipe
 from kgen.bake.recipe import recipe as recipe_of
 from kgen.bake.verify import Difference, differences
 from kgen.config.load import load
-from kgen.errors import Problem
-from kgen.swap import Change
-from kgen.writer import Comparison, Output
+from kgen.errors import InputError, Problem
+from kgen.model import Cluster
+from kgen.output.swap import Change
+from kgen.output.writer import Output
 
 SECTION = "bake"
 DEFAULT_OUTPUT = Path("outputs")
@@ -23,7 +23,7 @@ DEFAULT_OUTPUT = Path("outputs")
 
 @dataclass(frozen=True, slots=True)
 class BakeResult:
-    """What a bake wrote, or with ``check`` would have written; ``root`` is the cluster's output directory."""
+    """The result of a bake; with ``check``, what it would have written. ``root`` is the cluster's output directory."""
 
     root: Path
     recipe: Recipe
@@ -37,39 +37,46 @@ def bake(cluster_file: Path, output: Path = DEFAULT_OUTPUT, *, check: bool = Fal
     No secret is read or written. With ``check`` it only compares.
 
     Raises:
-        ProblemsError, InputError: the cluster file is at fault.
+        ProblemsError, InputError: the cluster file is wrong.
         KgenError: the disk refuses, or another kgen is at work.
     """
     loaded = load(cluster_file)
-    made = recipe_of(loaded.cluster)
+    made = _recipe(loaded.cluster)
     root = output / loaded.cluster.name
-    with nullcontext(Comparison(root, SECTION)) if check else Output(root, SECTION) as target:
+    with Output(root, SECTION, check=check) as target:
         for artifact in tree.artifacts(made):
             target.stage(artifact)
-        facts = {"kgen": __version__, **needs.facts(made, loaded.cluster.kubernetes_version)}
-        if isinstance(target, Output):
-            target.prepare(facts)
-            changes = target.commit()
-        else:
-            changes = target.finish(facts)
-    return BakeResult(root, made, loaded.warnings, changes)
+        target.prepare({"kgen": __version__, **needs.facts(made)})
+        return BakeResult(root, made, loaded.warnings, target.commit())
+
+
+def _recipe(cluster: Cluster) -> Recipe:
+    """Return the recipe; refuse machines with a runtime that it does not install."""
+    for machine in cluster.documents:
+        socket = machine.registration.cri_socket
+        if "containerd" not in socket:
+            raise InputError(
+                f"{machine.name} uses the runtime at {socket}: kgen bake makes images with containerd only",
+                "make an image with that runtime yourself; documents bring the first-boot program",
+            )
+    return recipe_of(cluster)
 
 
 def verify_image(cluster_file: Path, root: Path) -> tuple[Difference, ...]:
-    """Return what is different at ``root``, an image's tree or ``/``, from the recipe of ``cluster_file``.
+    """Return the differences between ``root``, an image's tree or ``/``, and the recipe of ``cluster_file``.
 
     Raises:
-        ProblemsError, InputError: the cluster file is at fault, or ``root`` holds no system.
+        ProblemsError, InputError: the cluster file is wrong, or ``root`` holds no operating system.
         KgenError: the disk refuses.
     """
-    return tuple(differences(root, recipe_of(load(cluster_file).cluster)))
+    return tuple(differences(root, _recipe(load(cluster_file).cluster)))
 
 
 def container_images(cluster_file: Path) -> tuple[str, ...]:
     """Return the references of all container images of the cluster's machines.
 
     Raises:
-        ProblemsError, InputError: the cluster file is at fault.
+        ProblemsError, InputError: the cluster file is wrong.
     """
     return recipe_of(load(cluster_file).cluster).container_images
 
@@ -84,7 +91,7 @@ def save_container_images(
     """Put an archive of each of the cluster's container images into ``directory``, with a manifest of checksums.
 
     Raises:
-        ProblemsError, InputError: the cluster file is at fault, or there is nothing to save an image with.
+        ProblemsError, InputError: the cluster file is wrong, or no installed program can save an image.
         KgenError: a registry or the disk refuses.
     """
     from kgen.bake import archives  # runs programs and reads tar files: slow to import, and renders do not need it
@@ -100,7 +107,7 @@ def pull_container_images(
     """Pull the cluster's container images into this machine's runtime.
 
     Raises:
-        ProblemsError, InputError: the cluster file is at fault, or there is no runtime.
+        ProblemsError, InputError: the cluster file is wrong, or there is no container runtime.
         KgenError: a registry refuses.
     """
     from kgen.bake import archives  # runs programs and reads tar files: slow to import, and renders do not need it

@@ -1,24 +1,27 @@
-"""The running cluster, looked at from outside. ``kubernetes`` is imported where it is used: it is slow."""
+"""The running cluster, seen from outside. ``kubernetes`` is imported where it is used, because importing it is slow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgen.api.bundle import existing_bundle, first_token
 from kgen.config.load import load
-from kgen.secrets_bundle import membership
+from kgen.errors import KgenError
+from kgen.secrets_bundle import membership, store
 
 if TYPE_CHECKING:
-    from kgen.cluster.bootstrap_token import Renewed
-    from kgen.cluster.credential import Credential
-    from kgen.cluster.servers import Server
-    from kgen.cluster.status import Status
-    from kgen.cluster.wait import Goal, Snapshot
-    from kgen.config.model import Cluster
+    from kgen.model import Cluster
+    from kgen.running.bootstrap_token import Renewed
+    from kgen.running.credential import Credential
+    from kgen.running.etcd_snapshot import Snapshot as EtcdSnapshot
+    from kgen.running.servers import Server
+    from kgen.running.status import Status
+    from kgen.running.wait import Goal, Snapshot
     from kgen.secrets_bundle.model import Bundle
 
 
@@ -31,58 +34,96 @@ def wait(
     server: str = "",
     on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None,
 ) -> Snapshot:
-    """Wait until the listed machines, or those of ``only``, are Ready or registered; return what was seen last.
+    """Wait until the listed machines, or those of ``only``, are Ready or registered; return the last snapshot.
 
-    ``server`` is asked instead of the cluster's endpoint and its masters' addresses.
+    With ``server`` only this API server is asked, not the cluster's endpoint or its masters' addresses.
 
     Raises:
-        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is at fault.
+        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is wrong.
         KgenError: the time is up.
     """
-    from kgen.cluster import wait as waiting
+    from kgen.running import wait as waiting
 
     view = _outside(cluster_file, server)
+    has_answered = False
+
+    def seen(snapshot: Snapshot) -> None:
+        nonlocal has_answered
+        if snapshot.server and not has_answered:
+            _record_running(cluster_file)
+            has_answered = True
+        on_snapshot(snapshot)
+
     return waiting.wait(
-        view.cluster, view.credential, view.servers, goal=goal, timeout=timeout, only=only, on_snapshot=on_snapshot
+        view.cluster, view.credential, view.servers, goal=goal, timeout=timeout, only=only, on_snapshot=seen
     )
 
 
 def status(cluster_file: Path, *, server: str = "") -> Status:
-    """Return what the running cluster is, and where it differs from the cluster file.
+    """Return the state of the running cluster, and where it differs from the cluster file.
 
     Raises:
-        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is at fault.
+        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is wrong.
         KgenError: the cluster cannot be reached, or refuses.
     """
-    from kgen.cluster import status as looking
-    from kgen.cluster.connection import connect
+    from kgen.running import status as looking
+    from kgen.running.connection import connect
 
     view = _outside(cluster_file, server)
     found = connect(view.servers, view.credential)
+    _record_running(cluster_file)
     return looking.status(view.cluster, view.bundle, found.connection, found.obstacle, datetime.now(UTC))
 
 
 def renew_token(cluster_file: Path, *, ttl: timedelta | None = None, server: str = "") -> Renewed:
-    """Publish the bundle's first bootstrap token, which all documents carry, again; ``ttl`` as in the cluster file.
+    """Publish the bootstrap token of all documents again. Without ``ttl`` it lives as long as the cluster file says.
 
     Raises:
-        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is at fault.
+        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is wrong.
         KgenError: the cluster cannot be reached, or refuses.
     """
-    from kgen.cluster import bootstrap_token
-    from kgen.cluster.connection import connect
+    from kgen.running import bootstrap_token
+    from kgen.running.connection import connect
 
     view = _outside(cluster_file, server)
     settings, token = first_token(view.cluster, view.bundle)
     connection = connect(view.servers, view.credential).connection
+    _record_running(cluster_file)
     wanted = settings.ttl if ttl is None else ttl
     patience = bootstrap_token.SIGNER_SECONDS
     return bootstrap_token.renew(connection, settings, token, datetime.now(UTC), wanted, patience)
 
 
+def etcd_snapshot(cluster_file: Path, path: Path, *, server: str = "") -> EtcdSnapshot:
+    """Take a snapshot of etcd's data from a running master, check it, and write it to ``path``.
+
+    Raises:
+        ProblemsError, InputError: the cluster file, the bundle or an argument is at fault, or ``path`` exists.
+        KgenError: no etcd member answers, the snapshot is damaged, or the disk refuses.
+    """
+    from kgen.running import etcd_snapshot as snapshots
+
+    cluster = load(cluster_file).cluster
+    bundle = existing_bundle(cluster_file)
+    membership.refuse_other_masters(bundle, cluster)
+    return snapshots.take(cluster, bundle, snapshots.members(cluster, server), path)
+
+
+def _record_running(cluster_file: Path) -> None:
+    """Record in the bundle that the cluster has run: documents rendered from now on do not let an empty etcd start.
+
+    If the bundle cannot be written, nothing is recorded, because looking at a cluster needs no write permission.
+    """
+    path = store.path_for(cluster_file)
+    with suppress(KgenError), store.locked(path):
+        bundle = existing_bundle(cluster_file)
+        if bundle.seen_running is None:
+            store.write(path, replace(bundle, seen_running=datetime.now(UTC)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Outside:
-    """What it takes to look at the running cluster: what it shall be, a credential, and where to ask."""
+    """The arguments of every look at the running cluster: the cluster file's content, a credential, API servers."""
 
     cluster: Cluster
     bundle: Bundle
@@ -91,8 +132,8 @@ class _Outside:
 
 
 def _outside(cluster_file: Path, server: str) -> _Outside:
-    from kgen.cluster.credential import credential
-    from kgen.cluster.servers import candidates
+    from kgen.running.credential import credential
+    from kgen.running.servers import candidates
 
     cluster = load(cluster_file).cluster
     bundle = existing_bundle(cluster_file)

@@ -1,1 +1,1 @@
-"""What goes into an image of machines: the recipe, as data, and what carries it out (docs/reference/bake.md)."""
+"""The image that machines start from: its recipe as data, and the files that carry it out (docs/reference/bake.md)."""

@@ -12,11 +12,11 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from kgen.disk import disk_errors
 from kgen.errors import InputError, KgenError
+from kgen.output.disk import disk_errors
 
 MANIFEST = "images.sha256"
-"""In the directory of archives: a line for each, as ``sha256sum --check`` reads it."""
+"""The file of checksums in the directory of archives, with a line for each, as ``sha256sum --check`` reads it."""
 
 # (program, commands with {image} and {path}); the first one that is installed is used.
 _SAVERS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -33,7 +33,7 @@ _PULLERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 Progress = Callable[[str, str], None]
-"""Called with an image and what happened to it: ``kept``, ``copied``, ``saved`` or ``pulled``."""
+"""A function that is called with an image and its result: ``kept``, ``copied``, ``saved`` or ``pulled``."""
 
 
 def file_name(image: str) -> str:
@@ -42,7 +42,7 @@ def file_name(image: str) -> str:
 
 
 def save(images: Iterable[str], directory: Path, sources: Sequence[Path], on_progress: Progress) -> None:
-    """Put an archive of each image into ``directory``: the one that is there, one of ``sources``, else a registry's.
+    """Put an archive of each image into ``directory``: the existing one, one of ``sources``, or a registry's.
 
     An archive gets its name when it is whole; the manifest is written last.
 
@@ -120,6 +120,7 @@ def _run(table: Sequence[tuple[str, tuple[str, ...]]], image: str, path: Path, v
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-            raise KgenError(
-                f"{image} cannot be {verb}d: {program}: {lines[-1]}", "look at the registry and the network"
-            )
+            hint = "look at the registry and the network"
+            if re.search(r"daemon|containerd\.sock|connect to Podman", lines[-1]):
+                hint = f"start the service that {program} talks to, and check that you may use it"
+            raise KgenError(f"{image} cannot be {verb}d: {program}: {lines[-1]}", hint)

@@ -1,38 +1,48 @@
-"""What machines need of their image, and whether the last bake has it: the lock file's section of ``kgen bake``."""
+"""The needs of the machines that the last bake does not meet, as the lock file's section of ``kgen bake`` says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
-from kgen.bake.recipe import Recipe, container_images
-from kgen.config.model import Cluster, Role
-from kgen.render.image_texts import image_texts
-from kgen.versions import Version
+from kgen.bake.recipe import PAYLOAD_FORMATS, Recipe, container_images
+from kgen.config import own_values
+from kgen.model import Cluster
+from kgen.payload import FORMAT, FORMAT_WITH_OWN_VALUES
 
 
-def facts(recipe: Recipe, version: Version) -> dict[str, Any]:
+def facts(recipe: Recipe) -> dict[str, Any]:
     """Return what the lock file says about a bake (docs/reference/outputs.md)."""
     return {
         "kubernetesVersion": recipe.kubernetes_version,
         "recipe": recipe.sha256,
         "containerImages": list(recipe.container_images),
-        "texts": {role: image_texts(version, role).sha256 for role in get_args(Role)},
+        "payloadFormats": list(PAYLOAD_FORMATS),
     }
 
 
 def missing(baked: Mapping[str, Any], cluster: Cluster) -> Iterator[str]:
     """Yield what the machines of ``cluster`` need and an image with these facts does not have."""
+    is_baked = cluster.runner == "baked"
     if not baked:
+        if is_baked:
+            yield "the machines need an image with the first-boot program, and none was baked into this output"
         return
     version = str(cluster.kubernetes_version)
     if baked.get("kubernetesVersion") != version:
         yield f"the image that was baked last is for {baked.get('kubernetesVersion')}, the machines need {version}"
-    elif cluster.runner == "baked":
-        held = baked.get("texts", {})
-        roles = sorted({machine.role for machine in cluster.documents})
-        if any(held.get(role) != image_texts(cluster.kubernetes_version, role).sha256 for role in roles):
-            yield "the image that was baked last has another first-boot program than this kgen"
+    formats = baked.get("payloadFormats", [])
+    needed = FORMAT_WITH_OWN_VALUES if _has_own_values(cluster) else FORMAT
+    if is_baked and needed not in formats:
+        taken = ", ".join(map(str, formats)) or "an older one"
+        yield f"the image that was baked last takes payloads of format {taken}, the machines need format {needed}"
     lacking = [image for image in container_images(cluster) if image not in baked.get("containerImages", [])]
     if lacking:
         yield f"the image that was baked last does not hold {', '.join(lacking)}"
+
+
+def _has_own_values(cluster: Cluster) -> bool:
+    """Return whether a machine must fill in values that only it knows."""
+    arguments = (argument for machine in cluster.documents for argument in machine.registration.kubelet_extra_args)
+    labels = (value for machine in cluster.documents for value in machine.labels.values())
+    return any(own_values.are_there(text) for text in (*(argument.value for argument in arguments), *labels))

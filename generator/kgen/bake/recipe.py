@@ -1,6 +1,6 @@
 """Cluster → Recipe: everything an image holds, by role set and Kubernetes version, never by machine. Pure.
 
-Nothing here is one cluster's own: no key, no token, no name, no address.
+A recipe contains nothing of one cluster: no key, no token, no name, no address.
 """
 
 from __future__ import annotations
@@ -11,15 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
-from kgen import __version__, names, providers, resources
+from kgen import __version__, engine, resources
+from kgen.conditions import has_coredns, has_kube_proxy, has_local_etcd
 from kgen.config.image_fields import PROGRAMS
-from kgen.config.model import Cluster, Role
-from kgen.render import delivery, engine, files, images, payload_json
-from kgen.render.image_texts import image_texts
+from kgen.content import files, images
+from kgen.facts import names, providers
+from kgen.firstboot import payload_json, program
+from kgen.model import Cluster, Role
+from kgen.payload import FORMAT, FORMAT_WITH_OWN_VALUES
+from kgen.user_data import document
 
 _PUBLIC, _PROGRAM = 0o644, 0o755
+PAYLOAD_FORMATS = (FORMAT, FORMAT_WITH_OWN_VALUES)
+"""The formats of payload.json that the programs of the image take. Any kgen that writes one of them can use it."""
+
+UNITS = PurePosixPath("/etc/systemd/system")
 _LOCAL_DATASOURCES = ("NoCloud", "ConfigDrive", "None")
-"""Where no provider is named: nothing is asked over a network."""
+"""cloud-init's sources of user-data if the file names no provider. None of them uses a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +41,20 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an image holds.
+    """The content of an image.
 
     ``programs`` says where each of ``PROGRAMS`` comes from: ``{"package": version}``, ``{"url", "sha256"}`` or
-    ``{"file", "sha256"}``. ``packages`` are pinned versions by kgen's names (templates/salt/kgen/map.jinja). ``means``
-    is what carries it out, states and scripts, by path below the bake's directory.
+    ``{"file", "sha256"}``. ``packages`` are pinned versions by kgen's names (templates/salt/kgen/map.jinja),
+    ``extra_packages`` more packages by the distribution's names. ``units`` are enabled beside kgen's. ``means`` are the
+    states and scripts that carry it out, by path below the bake's directory.
     """
 
     kubernetes_version: str
     programs: Mapping[str, Mapping[str, str]]
     packages: Mapping[str, str]
     container_images: tuple[str, ...]
+    extra_packages: tuple[str, ...]
+    units: tuple[str, ...]
     files: tuple[ImageFile, ...]
     means: Mapping[str, str] = field(repr=False)
 
@@ -54,10 +65,11 @@ class Recipe:
 
     @property
     def image(self) -> dict[str, Any]:
-        """Return what ``/etc/kgen/image.json`` says beside what is only known when it is made."""
+        """Return the part of ``/etc/kgen/image.json`` that is known before the image is made."""
         return {
             "kgen": __version__,
             "kubernetesVersion": self.kubernetes_version,
+            "payloadFormats": list(PAYLOAD_FORMATS),
             "programs": {name: dict(source) for name, source in self.programs.items()},
             "recipe": self.sha256,
         }
@@ -69,6 +81,8 @@ class Recipe:
             "programs": {name: dict(source) for name, source in self.programs.items()},
             "packages": dict(self.packages),
             "containerImages": list(self.container_images),
+            "extraPackages": list(self.extra_packages),
+            "units": list(self.units),
             "files": {str(file.path): [file.mode, file.text] for file in self.files},
             "means": dict(self.means),
         }
@@ -81,23 +95,25 @@ def recipe(cluster: Cluster) -> Recipe:
         programs={name: cluster.image.source(name, cluster.kubernetes_version) for name in PROGRAMS},
         packages=dict(cluster.image.packages),
         container_images=container_images(cluster),
+        extra_packages=cluster.image.extra_packages,
+        units=tuple(cluster.image.units),
         files=tuple(sorted(_files(cluster), key=lambda file: file.path)),
         means=_means(cluster),
     )
 
 
 def container_images(cluster: Cluster) -> tuple[str, ...]:
-    """Return the references of all container images of a machine as kubeadm lists them, then the user's."""
-    addons = ([] if cluster.proxy.disabled else [images.component(cluster, "kube-proxy")]) + (
-        [] if cluster.dns.disabled else [images.coredns(cluster)]
+    """Return the references of all container images of a machine: as kubeadm lists them, then the user's."""
+    addons = ([images.component(cluster, "kube-proxy")] if has_kube_proxy(cluster) else []) + (
+        [images.coredns(cluster)] if has_coredns(cluster) else []
     )
     components = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
     return (
         *(images.component(cluster, name) for name in components),
         *addons,
         images.pause(cluster),
-        images.etcd(cluster),
-        *cluster.image.container_images,
+        *([images.etcd(cluster)] if has_local_etcd(cluster) else []),
+        *dict.fromkeys((*cluster.static_pod_images, *cluster.image.container_images)),
     )
 
 
@@ -129,17 +145,15 @@ def _files(cluster: Cluster) -> list[ImageFile]:
         for name, mode in _TREE.items()
     ]
     for role in get_args(Role):
-        texts = image_texts(cluster.kubernetes_version, role)
-        base = names.BAKED_RUNNERS / f"firstboot-{role}"
-        found += [
-            ImageFile(base.with_suffix(".py"), texts.runner, _PROGRAM),
-            ImageFile(base.with_suffix(".json"), texts.text),
-        ]
-    found.append(ImageFile(names.BAKED_DELIVERY, delivery.image_delivery(), _PROGRAM))
-    found.append(ImageFile(names.BAKED_LAUNCH, delivery.image_launch(), _PROGRAM))
+        text = program.program(role, with_comments=True)
+        found.append(ImageFile(names.image_runner(role), text, _PROGRAM))
+    found.append(ImageFile(names.IMAGE_DELIVER, document.image_deliver(), _PROGRAM))
     modules = "".join(f"{module}\n" for module in files.MODULES)
     found.append(ImageFile(PurePosixPath("/etc/modules-load.d/kgen.conf"), modules))
     found.append(ImageFile(PurePosixPath("/etc/cloud/cloud.cfg.d/95-kgen.cfg"), _cloud_config(cluster)))
+    for unit, content in cluster.image.units.items():
+        if content is not None:
+            found.append(ImageFile(UNITS / unit, content))
     return found
 
 
@@ -154,7 +168,7 @@ _TREE = {
 
 
 def _cloud_config(cluster: Cluster) -> str:
-    """Return what the image tells cloud-init: where user-data comes from."""
+    """Return the image's configuration of cloud-init, which names the sources of user-data."""
     provider = providers.PROVIDERS.get(cluster.provider)
     datasources = [provider.datasource, "None"] if provider else list(_LOCAL_DATASOURCES)
     return engine.render("cloud-init/image.yaml.j2", datasources=datasources)

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kgen import resources
-from kgen.artifacts import Artifact
 from kgen.bake.recipe import Recipe
+from kgen.output.artifacts import Artifact
 
 ROOT = PurePosixPath("bake")
 _EXECUTABLE = 0o755
@@ -36,10 +36,12 @@ def _file(path: str, text: str, mode: int | None = None) -> Artifact:
 
 
 def _pillar(recipe: Recipe) -> str:
-    """Return the pillar: data only. ``#!json`` keeps Salt from taking any text of it for a template."""
+    """Return the pillar, which is data only. ``#!json`` keeps Salt from rendering it as a template."""
     content: dict[str, Any] = {
         "programs": {name: dict(source) for name, source in recipe.programs.items()},
         "packages": dict(recipe.packages),
+        "extraPackages": list(recipe.extra_packages),
+        "units": list(recipe.units),
         "files": {str(file.path): {"mode": f"{file.mode:04o}"} for file in recipe.files},
         "image": recipe.image,
     }

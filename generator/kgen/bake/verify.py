@@ -1,4 +1,4 @@
-"""A root tree, or the machine kgen runs on, beside its recipe: what is different. Reads, and runs nothing of it."""
+"""The comparison of a root tree, or of the machine kgen runs on, with its recipe. It only reads, and runs nothing."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from typing import Any
 
 import jinja2
 
-from kgen import names
-from kgen.bake.recipe import CONTAINERD_FORMATS, Recipe
-from kgen.disk import disk_errors
+from kgen.bake.recipe import CONTAINERD_FORMATS, UNITS, Recipe
 from kgen.errors import InputError
+from kgen.facts import names
+from kgen.output.disk import disk_errors
 
-_UNITS = PurePosixPath("/etc/systemd/system")
-_WANTED = _UNITS / "multi-user.target.wants"
+_WANTED = UNITS / "multi-user.target.wants"
 _CONTAINERD_UNITS = {
-    _UNITS / "containerd.service": "waits for cloud-init, and the first boot for it",
+    UNITS / "containerd.service": "waits for cloud-init, and the first boot for it",
     _WANTED / "containerd.service": "does not start at boot",
 }
 _FIRST_BOOT = tuple(_WANTED / f"{unit}.service" for unit in names.FIRST_BOOT_UNITS)
@@ -40,27 +39,42 @@ _LEFT_OVER = (
         (f"etc/{where}/*cloud-init*", "the network of the machine that the image was made on")
         for where in ("systemd/network", "netplan", "network/interfaces.d", "NetworkManager/system-connections")
     ),
+    *(
+        (pattern, "a file of a cluster's machine")
+        for pattern in (
+            *("etc/kgen/payload.json", "etc/kgen/proxy.env", "etc/kgen/labels.json", "etc/kgen/routes"),
+            *(
+                "etc/systemd/system/*/kgen-proxy.conf",
+                "etc/systemd/system/kgen-routes.*",
+                "etc/systemd/system/kgen-labels.*",
+                "etc/systemd/system/kubelet.service.d/kgen-hostname.conf",
+            ),
+            *("etc/cni/net.d/10-kgen-*", "usr/local/lib/kgen/firstboot.py"),
+        )
+    ),
     ("etc/salt", "Salt's configuration"),
     ("var/cache/salt", "Salt's cache"),
     ("srv/salt", "Salt's states"),
     ("var/lib/dhcp/*lease*", "a DHCP lease"),
     ("var/lib/systemd/random-seed", "a random seed: all machines would begin with the same"),
 )
+_MACHINES_STATE = (names.KUBERNETES_DIR, names.KUBELET_DIR, names.ETCD_DATA_DIR, names.DONE_PATH.parent)
+"""Directories that hold a machine's state. A new machine with such files would take itself for the old one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as the recipe says: where, and what is wrong with it."""
+    """One difference from the recipe: its path, and what is wrong there."""
 
     path: str
     message: str
 
 
 def differences(root: Path, recipe: Recipe) -> Iterator[Difference]:
-    """Yield what is different at ``root``; of a machine that has booted, nothing that its first boot has done.
+    """Yield the differences at ``root``. On the machine kgen runs on, changes of its first boot are not differences.
 
     Raises:
-        InputError: ``root`` holds no system.
+        InputError: ``root`` holds no operating system.
         KgenError: something there cannot be read.
     """
     if not (root / "etc/os-release").exists():
@@ -74,7 +88,8 @@ def differences(root: Path, recipe: Recipe) -> Iterator[Difference]:
         yield from _packages(root, recipe)
         yield from _image_json(root, recipe)
         yield from _swap(root)
-        if not _below(root, names.DONE_PATH).exists():
+        is_running_machine = root.resolve() == Path("/") and Path(names.DONE_PATH).exists()
+        if not is_running_machine:
             yield from _untouched(root)
 
 
@@ -99,6 +114,11 @@ def _files(root: Path, recipe: Recipe) -> Iterator[Difference]:
     for unit in _FIRST_BOOT:
         if not os.path.lexists(_below(root, unit)):
             yield Difference(str(unit), "is missing: no machine's first boot would begin by itself")
+    for name in recipe.units:
+        # `systemctl enable` makes a link in a directory such as multi-user.target.wants, or a link of another name.
+        links = (path for path in _below(root, UNITS).rglob("*") if path.is_symlink())
+        if not any(name in (path.name, path.readlink().name) for path in links):
+            yield Difference(name, "is not enabled")
 
 
 def _containerd(root: Path, recipe: Recipe) -> Iterator[Difference]:
@@ -132,9 +152,13 @@ def _programs(root: Path, recipe: Recipe) -> Iterator[Difference]:
 
 
 def _packages(root: Path, recipe: Recipe) -> Iterator[Difference]:
-    """Compare the versions that are pinned with those that Debian's package manager has on record."""
+    """Compare what must be installed, and the pinned versions, with what Debian's package manager has on record."""
     status = root / "var/lib/dpkg/status"
-    pins = {**recipe.packages, **{name: it["package"] for name, it in recipe.programs.items() if "package" in it}}
+    pins = {
+        **dict.fromkeys(recipe.extra_packages, "*"),
+        **recipe.packages,
+        **{name: it["package"] for name, it in recipe.programs.items() if "package" in it},
+    }
     if not pins or not status.exists():
         return
     record = status.read_text(encoding="utf-8", errors="replace")
@@ -186,13 +210,16 @@ def _swap(root: Path) -> Iterator[Difference]:
     fstab = root / "etc/fstab"
     if fstab.exists() and _SWAP.search(fstab.read_text(encoding="utf-8", errors="replace")):
         yield Difference("/etc/fstab", "has swap, beside which a kubelet does not start")
-    mask = _below(root, _UNITS / "swap.target")
+    mask = _below(root, UNITS / "swap.target")
     if not mask.is_symlink() or str(mask.readlink()) != os.devnull:
-        yield Difference(str(_UNITS / "swap.target"), "is not masked")
+        yield Difference(str(UNITS / "swap.target"), "is not masked")
 
 
 def _untouched(root: Path) -> Iterator[Difference]:
     """Yield what an image that no machine has started from should not have."""
+    for directory in _MACHINES_STATE:
+        if any(path.is_file() or path.is_symlink() for path in _below(root, directory).rglob("*")):
+            yield Difference(str(directory), "has files of a cluster's machine: remove the directory from the image")
     if os.path.lexists(_below(root, _WANTED / "kubelet.service")):
         yield Difference(
             str(_WANTED / "kubelet.service"), "is there: the kubelet would start before its configuration is"

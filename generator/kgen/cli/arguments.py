@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from kgen.errors import ExitCode
+
 CLUSTER_FILE = click.argument("cluster_file", type=click.Path(path_type=Path))
-"""The loader itself says what is wrong with a file that is missing or a directory."""
+"""A missing file or a directory is accepted here, because the loader's errors are better."""
 
 OPTIONAL_CLUSTER_FILE = click.argument("cluster_file", type=click.Path(path_type=Path), default="cluster.yaml")
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else.")
 
-SERVER = click.option("--server", metavar="URL", default="", help="Ask this API server; a tunnel's end will do.")
-"""Without it: the cluster's endpoint, then the masters' own addresses."""
+SERVER = click.option(
+    "--server", metavar="URL", default="", help="Use this API server, for example the local end of an SSH tunnel."
+)
+"""Without this option kgen asks the cluster's endpoint, then the masters' own addresses."""
 
 
-class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on only
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.2 on
     """A duration as the cluster file takes it: ``24h``, ``1h30m``, ``0``."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Return the duration, or say what is wrong with it."""
-        from kgen.config.kinds import Invalid
         from kgen.config.values import duration
+        from kgen.reader.kinds import Invalid
 
         if isinstance(value, timedelta):
             return value
@@ -38,13 +42,43 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click
             self.fail(f"{wrong.message}; {wrong.hint}", param, ctx)
 
 
-def output(below: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option that says below which directory a verb writes; ``below`` that is its own place."""
+class Period(Duration):
+    """A duration that may also be given in days: ``30d``."""
+
+    name = "period"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the duration, or say what is wrong with it."""
+        days = value[:-1] if isinstance(value, str) and value.endswith("d") else ""
+        if days.isascii() and days.isdecimal() and len(days) <= _MOST_DIGITS:
+            return timedelta(days=int(days))
+        return super().convert(value, param, ctx)
+
+
+_MOST_DIGITS = 5  # 99,999 days, which datetime can add
+
+FAIL_ON = click.option(
+    "--fail-on",
+    type=Period(),
+    metavar="DURATION",
+    default=None,
+    help="Exit 3 if a certificate expires within DURATION: 30d, 12h.",
+)
+
+
+def expiry_code(earliest: datetime, fail_on: timedelta | None) -> ExitCode:
+    """Return the exit code of a verb with ``FAIL_ON``; ``earliest`` is the earliest expiry it has seen."""
+    is_soon = fail_on is not None and earliest - datetime.now(UTC) < fail_on
+    return ExitCode.DIFFERENCE if is_soon else ExitCode.DONE
+
+
+def output(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option for the directory of rendered files; ``text`` is its help: what the verb does there."""
     return click.option(
         "--output",
         type=click.Path(path_type=Path, file_okay=False),
         default="outputs",
         metavar="DIR",
         show_default=True,
-        help=f"Write to DIR/{below}.",
+        help=text,
     )

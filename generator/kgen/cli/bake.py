@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from kgen.api import BakeResult
 
 
-@click.command(short_help="Write the recipe of the image that the machines start from.")
+@click.command(short_help="Write the recipe of the machines' image.")
 @arguments.CLUSTER_FILE
-@arguments.output("<cluster>/bake")
-@click.option("--check", is_flag=True, help="Write nothing; exit 3 if anything on disk would change.")
+@arguments.output("Write to DIR/<cluster>/bake.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 3 if a bake would change anything on disk.")
 @click.option(
     "--verify",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     metavar="ROOT",
-    help="Write nothing; say what is different at ROOT, an image's tree or /, and exit 3 if anything is.",
+    help="Write nothing; compare ROOT, an image's tree or /, with the recipe; exit 3 if anything differs.",
 )
 @arguments.JSON
 def bake(cluster_file: Path, output: Path, check: bool, verify: Path | None, as_json: bool) -> int:
     """Write a Salt tree, a Packer template and a script that make the image for the machines of CLUSTER_FILE.
 
-    One image serves masters and nodes, and every cluster of the same release: it holds no secret and no name.
-    The README in the directory has the commands.
+    One image serves masters and nodes of every cluster with the same Kubernetes release, because it contains no
+    secrets and no names. The README in the directory has the commands.
     """
     from kgen import api
 
@@ -62,7 +62,7 @@ def _verify(cluster_file: Path, root: Path, *, as_json: bool) -> int:
         for it in found:
             console.out(f"{it.path}: {it.message}")
         if not found:
-            console.out(f"{root} is what the recipe says")
+            console.out(f"{root} matches the recipe")
     return ExitCode.DIFFERENCE if found else ExitCode.DONE
 
 

@@ -1,7 +1,8 @@
-"""Printing: results on stdout, everything said about the work on stderr, colour only for people."""
+"""Printing: results on stdout, warnings, errors and progress on stderr, colour only on a terminal."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kgen.errors import KgenError, Problem, ProblemsError
+from kgen.errors import KgenError, Problem, ProblemsError, describe
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 PATIENCE_SECONDS = 1.0
-"""Work that takes longer shows its progress."""
+"""Work that takes longer than this shows its progress."""
 
 _PRIVATE = re.compile(r"passw|secret|token|key", re.IGNORECASE)
 _SECRETS = re.compile(r"""["']?kind["']?:\s*["']?Secret\b""")
@@ -27,19 +28,19 @@ _WIDTH = 100
 
 
 def wants_colour() -> bool | None:
-    """Return False where colour is unwanted (https://no-color.org, dumb terminals), None: where it is a terminal."""
+    """Return False if colour is unwanted (https://no-color.org, dumb terminals), None to colour on terminals only."""
     return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
 class ReaderGoneError(Exception):
-    """Who read our output has seen enough (``kgen render … | head -1``)."""
+    """The reader of stdout has closed it (``kgen render … | head -1``)."""
 
 
 def out(text: str = "") -> None:
     """Print a line of the result.
 
     Raises:
-        ReaderGoneError: nobody reads it any more.
+        ReaderGoneError: the reader has closed it.
         KgenError: stdout cannot be written.
     """
     try:
@@ -51,12 +52,12 @@ def out(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """Say something about the work on stderr."""
+    """Print a line to stderr: it is about the work, not a result."""
     click.echo(text, err=True, color=wants_colour())
 
 
 def error(failure: KgenError) -> None:
-    """Print what a person can act on: every problem, or a sentence and its hint."""
+    """Print an error: every problem, or a sentence and its hint."""
     if not isinstance(failure, ProblemsError):
         note(click.style("error: ", fg="red", bold=True) + failure.message)
         if failure.hint:
@@ -68,13 +69,26 @@ def error(failure: KgenError) -> None:
     note(click.style(f"{count} problem{'s' if count > 1 else ''}; nothing was written.", bold=True))
 
 
+def error_json(failure: KgenError) -> None:
+    """Print an error as JSON, as the result of a verb that was to print JSON."""
+    problems = [describe(problem) for problem in failure.problems] if isinstance(failure, ProblemsError) else []
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    told = {
+        "exitCode": int(failure.exit_code),
+        "message": count if problems else failure.message,
+        "hint": failure.hint,
+        "problems": problems,
+    }
+    out(json.dumps({"error": told}, indent=2))
+
+
 def warning(problem: Problem) -> None:
-    """Print something that is worth a look, and stops nothing."""
+    """Print a warning."""
     note(click.style("warning: ", fg="yellow", bold=True) + _styled(problem, "yellow"))
 
 
 def _styled(problem: Problem, colour: str) -> str:
-    """Return the problem's own text, its line of the file, and the hint."""
+    """Return the text of the problem, the line of the file that it concerns, and the hint."""
     head, _, hint = str(problem).partition("\n  hint: ")
     place, colon, rest = head.partition(": ")
     text = f"{click.style(place, bold=True)}{colon}{click.style(rest, fg=colour)}{_excerpt(problem)}"
@@ -82,19 +96,25 @@ def _styled(problem: Problem, colour: str) -> str:
 
 
 def _excerpt(problem: Problem) -> str:
-    """Return the line of the file and a caret below the column; nothing where line or file may hold a secret."""
-    if not problem.line or problem.file.endswith(".secrets.yaml"):
+    """Return the line of the cluster file with a caret below the column, or why the line is not shown.
+
+    A link is never quoted: in somebody else's checkout it may lead to any file.
+    """
+    path = Path(problem.file)
+    if not (problem.line and problem.is_quotable) or path.is_symlink():
         return ""
     try:
-        text = Path(problem.file).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
         line = text.splitlines()[problem.line - 1]
     except (OSError, ValueError, IndexError):
         return ""
-    if _PRIVATE.search(line) or _SECRETS.search(text) or problem.column > len(line):
+    if problem.column > len(line):
         return ""
+    gutter = f"  {problem.line:>5} | "
+    if private := _PRIVATE.search(line) or _SECRETS.search(text):
+        return f"\n{gutter}(not shown: {private[0]!r} says that the line may hold a secret)"
     start = max(0, problem.column - 1 - _WIDTH // 2)
     shown = "".join(letter if letter.isprintable() else " " for letter in line[start : start + _WIDTH])
-    gutter = f"  {problem.line:>5} | "
     caret = " " * (len(gutter) + problem.column - 1 - start) + click.style("^", fg="green", bold=True)
     return f"\n{gutter}{shown}\n{caret}"
 
@@ -115,7 +135,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequenc
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield what long work calls with its phase, what is done and the total; shown on a terminal after a second."""
+    """Yield a function for long work to call with its phase, steps done and their total. Draws on terminals only."""
     if quiet or not sys.stderr.isatty():
         yield lambda phase, done, total: None
         return
@@ -127,7 +147,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 class _Bar:
-    """A progress bar that appears only when the work turns out to be long."""
+    """A progress bar that appears when the work has taken ``PATIENCE_SECONDS``."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()

@@ -12,21 +12,21 @@ from kgen.cli import arguments, console
 
 @click.group(short_help="List, pull or save the container images of the machines.")
 def images() -> None:
-    """The container images that the machines of a cluster run: what `kgen bake` puts into their image."""
+    """List, pull or save the container images that the machines run and that `kgen bake` puts into their image."""
 
 
 @images.command("list", short_help="Print the references.")
 @arguments.CLUSTER_FILE
 @arguments.JSON
 def list_(cluster_file: Path, as_json: bool) -> None:
-    """Print the references of all container images, as `kubeadm config images list` does; needs no network."""
+    """Print the references of all container images, as `kubeadm config images list` does. Needs no network."""
     from kgen import api
 
     found = api.container_images(cluster_file)
     console.out(json.dumps({"containerImages": list(found)}, indent=2) if as_json else "\n".join(found))
 
 
-@images.command(short_help="Put an archive of each into a directory.")
+@images.command(short_help="Save an archive of each to a directory.")
 @arguments.CLUSTER_FILE
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
@@ -34,13 +34,13 @@ def list_(cluster_file: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     multiple=True,
     metavar="DIR",
-    help="Take what archives in DIR hold from there; may be given more than once.",
+    help="Copy images from archives in DIR, where it has them; may be given more than once.",
 )
 def save(cluster_file: Path, directory: Path, archives: tuple[Path, ...]) -> None:
-    """Put an archive of each container image into DIRECTORY, and their checksums into images.sha256.
+    """Save an archive of each container image to DIRECTORY, with checksums in images.sha256.
 
-    What is there already is kept; the rest comes from --archives, or from the registries with skopeo, docker, podman,
-    nerdctl or ctr, whichever is installed.
+    Archives that DIRECTORY has are kept. The others come from --archives, or from the registries with skopeo,
+    docker, podman, nerdctl or ctr, whichever is installed.
     """
     from kgen import api
 
@@ -55,7 +55,7 @@ def pull(cluster_file: Path) -> None:
     from kgen import api
 
     found = api.pull_container_images(cluster_file, on_progress=_say)
-    console.out(f"{len(found)} container images are here")
+    console.out(f"{len(found)} container images pulled")
 
 
 def _say(image: str, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The command ``kgen``: its verbs, and how it ends. docs/reference/cli.md describes both."""
+"""The command ``kgen``: its verbs and exit codes (docs/reference/cli.md)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ import click
 
 from kgen import __version__
 from kgen.cli import console
+from kgen.cli.apply import apply
 from kgen.cli.bake import bake
 from kgen.cli.certs import certs
 from kgen.cli.completion import completion
+from kgen.cli.diff import diff
+from kgen.cli.encryption import encryption
+from kgen.cli.etcd import etcd
+from kgen.cli.explain import explain
+from kgen.cli.export import export
+from kgen.cli.exposure import exposure
 from kgen.cli.images import images
+from kgen.cli.import_ import import_
 from kgen.cli.init import init
 from kgen.cli.render import render
+from kgen.cli.report import report
 from kgen.cli.routes import routes
 from kgen.cli.schema import schema
+from kgen.cli.seed import seed
 from kgen.cli.status import status
 from kgen.cli.token import token
 from kgen.cli.wait import wait
@@ -31,7 +41,7 @@ READER_GONE = 128 + signal.SIGPIPE
 
 
 class _Verbs(click.Group):
-    """Lists the verbs in the order in which people need them."""
+    """A group that lists its verbs in the order in which people need them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -42,14 +52,36 @@ class _Verbs(click.Group):
 def cli() -> None:
     """Compute a Kubernetes cluster offline, from one file, and boot it from cloud-init user-data.
 
-    Begin with `kgen init`, edit cluster.yaml, then `kgen render cluster.yaml`. What must stay secret is made once
-    and kept beside the cluster file, in cluster.secrets.yaml: back it up. Everything else can be rendered again.
+    Start with `kgen init`, edit cluster.yaml, then run `kgen render cluster.yaml`. Secrets are created once and kept
+    beside the cluster file, in cluster.secrets.yaml: back it up. Everything else can be rendered again.
 
-    Exit codes: 0 done, 1 it could not be done, 2 the input or command line is at fault, 3 a check found a difference.
+    Exit codes: 0 done, 1 failed, 2 the input or the command line is wrong, 3 a check found a difference.
     """
 
 
-for verb in (init, render, bake, images, wait, status, routes, certs, token, schema, completion):
+for verb in (
+    init,
+    import_,
+    render,
+    diff,
+    exposure,
+    report,
+    seed,
+    bake,
+    images,
+    wait,
+    status,
+    apply,
+    routes,
+    certs,
+    token,
+    encryption,
+    etcd,
+    explain,
+    export,
+    schema,
+    completion,
+):
     cli.add_command(verb)
 
 
@@ -63,11 +95,13 @@ def entry(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run ``kgen`` and return its exit code; what is not a person's to act on is raised: a bug."""
+    """Run ``kgen`` and return its exit code. Any exception that is raised is a bug."""
     try:
         result: Any = cli.main(arguments, prog_name="kgen", standalone_mode=False)
     except KgenError as error:
         console.error(error)
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            console.error_json(error)
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -76,12 +110,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         console.note("interrupted")
         return INTERRUPTED
     except console.ReaderGoneError:
-        # The interpreter flushes stdout once more when it ends.
+        # The interpreter flushes stdout once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     return result if isinstance(result, int) else ExitCode.DONE
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    """End as after Ctrl-C, so that what was begun is undone; the exit code says which signal it was."""
+    """Exit as after Ctrl-C, so that unfinished changes are undone. The exit code tells the signal."""
     sys.exit(128 + number)

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from kgen.api import MachineRoutes
 
 
-@click.command(short_help="Print what running machines need after the list of machines changed.")
+@click.command(short_help="Print route updates for running machines.")
 @arguments.CLUSTER_FILE
 @click.argument("machine", required=False)
 @arguments.JSON
 def routes(cluster_file: Path, machine: str | None, as_json: bool) -> None:
-    """Print the commands that give running machines the routes to each other's pods (networking.plugin: bridge).
+    """Print the commands that update the routes of running machines to each other's pods (networking.plugin: bridge).
 
-    New machines have them from their user-data. Run it after `kgen render`, when machines were added, removed or given
-    another address. For one MACHINE the output is a shell script: kgen routes prod.yaml m1 | ssh root@m1 sh
+    New machines get their routes from their user-data. Run this after `kgen render`, when machines were added, removed
+    or given another address. For one MACHINE the output is a shell script: kgen routes prod.yaml m1 | ssh root@m1 sh
     """
     from kgen import api
 
@@ -32,7 +32,7 @@ def routes(cluster_file: Path, machine: str | None, as_json: bool) -> None:
         names = [entry.name for entry in found]
         found = tuple(entry for entry in found if entry.name == machine)
         if not found:
-            raise InputError(f"there is no machine {machine!r}", f"the machines: {', '.join(names[:20])}")
+            raise InputError(f"there is no machine {machine!r}", f"the cluster file has {', '.join(names[:20])}")
     if as_json:
         console.out(json.dumps({"machines": [_as_json(entry) for entry in found]}, indent=2))
     elif machine is not None:

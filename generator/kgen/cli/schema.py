@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kgen.cli import console
@@ -12,6 +10,6 @@ from kgen.cli import console
 @click.command(short_help="Print the JSON Schema of the cluster file.")
 def schema() -> None:
     """Print the JSON Schema of the cluster file, for editors."""
-    from kgen.config.schema import schema as build
+    from kgen.config.schema import schema_text
 
-    console.out(json.dumps(build(), indent=2))
+    console.out(schema_text().rstrip("\n"))

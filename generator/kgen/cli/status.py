@@ -16,23 +16,25 @@ from kgen.cli import arguments, console
 from kgen.errors import ExitCode
 
 if TYPE_CHECKING:
-    from kgen.cluster.components import ComponentView
-    from kgen.cluster.serving import Serving
-    from kgen.cluster.status import MachineStatus, Status
+    from kgen.running.components import ComponentView
+    from kgen.running.serving import Serving
+    from kgen.running.status import MachineStatus, Status
 
 Rows = list[tuple[str, ...]]
 
 
-@click.command(short_help="Show the running cluster, and where it differs from the file.")
+@click.command(short_help="Show the running cluster and where it differs from the file.")
 @arguments.CLUSTER_FILE
-@click.option("--check", is_flag=True, help="Exit 3 if there is anything to say about the cluster.")
+@click.option("--check", is_flag=True, help="Exit 3 if anything is missing, in surplus or not healthy.")
+@arguments.FAIL_ON
 @arguments.SERVER
 @arguments.JSON
-def status(cluster_file: Path, check: bool, server: str, as_json: bool) -> int:
-    """Show the running cluster, and where it differs from CLUSTER_FILE.
+def status(cluster_file: Path, check: bool, fail_on: timedelta | None, server: str, as_json: bool) -> int:
+    """Show the running cluster and where it differs from CLUSTER_FILE.
 
-    Machines and their versions, the control plane's health, when certificates and the bootstrap token end, and what
-    is missing, in surplus or not healthy. Needs the secrets bundle and a way to the API server, as `kgen wait` does.
+    Shows machines and their versions, the health of the control plane, when certificates and the bootstrap token
+    expire, and everything that is missing, in surplus or not healthy. Like `kgen wait` it needs the secrets bundle and
+    a connection to an API server.
     """
     from kgen import api
 
@@ -42,11 +44,13 @@ def status(cluster_file: Path, check: bool, server: str, as_json: bool) -> int:
         console.out(json.dumps(asdict(found, dict_factory=_named), indent=2, default=_timestamp))
     else:
         console.out("\n\n".join(_sections(found, now)))
-    return ExitCode.DIFFERENCE if check and found.findings else ExitCode.DONE
+    if check and found.findings:
+        return ExitCode.DIFFERENCE
+    return arguments.expiry_code(found.earliest_expiry, fail_on)
 
 
 def _named(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose keys are spelt as in the other verbs' JSON: ``shownUntil``."""
+    """Return an object with keys in camel case, as in the JSON of the other verbs: ``shownUntil``."""
     return {re.sub(r"_(.)", lambda letter: letter[1].upper(), name): value for name, value in fields}
 
 
@@ -60,12 +64,12 @@ def _sections(found: Status, now: datetime) -> Iterator[str]:
     headings = ("machine", "role", "state", "kubelet", "container runtime", "address", "age")
     yield console.table(headings, [_machine(machine, now) for machine in found.machines])
     yield _control_plane(found)
-    yield _ends(found, now)
+    yield _expiries(found, now)
     if found.findings:
         count = len(found.findings)
         yield "\n  ".join([f"{count} finding{'s' if count > 1 else ''}:", *found.findings])
     else:
-        yield "as the cluster file says, and healthy"
+        yield "healthy, and as the cluster file says"
 
 
 def _machine(machine: MachineStatus, now: datetime) -> tuple[str, ...]:
@@ -79,7 +83,7 @@ def _machine(machine: MachineStatus, now: datetime) -> tuple[str, ...]:
 
 
 def _control_plane(found: Status) -> str:
-    """Return a row for each master, a column for each component."""
+    """Return a table with one row for each master and one column for each component."""
     columns = list(dict.fromkeys(view.name for view in found.components))
     masters = list(dict.fromkeys(view.master for view in found.components))
     cells = {(view.master, view.name): _component(view) for view in found.components}
@@ -92,15 +96,15 @@ def _component(view: ComponentView) -> str:
     return (f"{view.version} ready" if view.ready else view.message) + restarts
 
 
-def _ends(found: Status, now: datetime) -> str:
+def _expiries(found: Status, now: datetime) -> str:
     rows: Rows = [
         ("cluster CA", _date(found.authority_until), _days(found.authority_until, now), ""),
-        (f"{found.leaf} (the first of the bundle)", _date(found.leaf_until), _days(found.leaf_until, now), ""),
+        (f"{found.leaf} (the earliest in the bundle)", _date(found.leaf_until), _days(found.leaf_until, now), ""),
     ]
     rows += [_serving(view, now) for view in found.serving]
     if found.token is not None:
         rows.append(_token(found, now))
-    return console.table(("what ends", "when", "days left", ""), rows, right=(2,))
+    return console.table(("what", "expires", "days left", ""), rows, right=(2,))
 
 
 def _serving(view: Serving, now: datetime) -> tuple[str, ...]:
@@ -109,7 +113,8 @@ def _serving(view: Serving, now: datetime) -> tuple[str, ...]:
         state = "not seen" if view.state == "not seen" else "refused"
         end = _date(view.issued_until), _days(view.issued_until, now)
         return label, *end, f"as issued; {state}: {view.reason}"
-    seen = "seen, as issued" if view.state == "as issued" else f"seen; the bundle's ends {_date(view.issued_until)}"
+    others = f"seen, {view.state} than the bundle's, which expires {_date(view.issued_until)}"
+    seen = "seen, as issued" if view.state == "as issued" else others
     return label, _date(view.shown_until), _days(view.shown_until, now), seen
 
 
@@ -131,7 +136,7 @@ def _days(moment: datetime, now: datetime) -> str:
 
 
 def _short(age: timedelta) -> str:
-    """Return an age as kubectl spells it, coarsely: ``5d``, ``3h``, ``12m``, ``40s``."""
+    """Return an age as kubectl prints it, in its largest unit: ``5d``, ``3h``, ``12m``, ``40s``."""
     seconds = max(0, int(age.total_seconds()))
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= 2 * size:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import click
@@ -11,21 +12,23 @@ from kgen.cli import arguments, console
 from kgen.errors import KgenError
 
 
-@click.group()
+@click.group(short_help="Use or renew the bootstrap token.")
 def token() -> None:
-    """Use the cluster's bootstrap token, or publish it again."""
+    """Print the `kubeadm join` line, or publish the bootstrap token again."""
 
 
 @token.command("join-command", short_help="Print the `kubeadm join` line of a node.")
 @arguments.CLUSTER_FILE
-def join_command(cluster_file: Path) -> None:
+@arguments.JSON
+def join_command(cluster_file: Path, as_json: bool) -> None:
     """Print the `kubeadm join` line of a node that does not boot from kgen's user-data.
 
-    The line holds the bootstrap token. The token exists from the first boot of the masters on, for its ttl.
+    The line contains the bootstrap token. The token is valid from the first boot of the masters on, for its ttl.
     """
     from kgen import api
 
-    console.out(api.join_command(cluster_file))
+    command = api.join_command(cluster_file)
+    console.out(json.dumps({"command": command}, indent=2) if as_json else command)
 
 
 @token.command(short_help="Publish the same token again, with a new expiry.")
@@ -34,21 +37,28 @@ def join_command(cluster_file: Path) -> None:
     "--ttl",
     type=arguments.Duration(),
     metavar="DURATION",
-    help="How long it is valid from now on; 0: for ever.  [default: as in the cluster file]",
+    help="How long it is valid from now on; 0: it never expires.  [default: as in the cluster file]",
 )
 @arguments.SERVER
-def renew(cluster_file: Path, ttl: timedelta | None, server: str) -> None:
+@arguments.JSON
+def renew(cluster_file: Path, ttl: timedelta | None, server: str, as_json: bool) -> None:
     """Publish the same token again in the running cluster, with a new expiry.
 
-    Machines boot with the user-data they have, and new ones join, until the token expires again. It is the token
-    of the secrets bundle; it is not printed.
+    Until it expires again, machines can join with the user-data they have. The token is that of the secrets bundle;
+    it is not printed.
     """
     from kgen import api
 
     renewed = api.renew_token(cluster_file, ttl=ttl, server=server)
-    until = f"until {renewed.expires:%Y-%m-%d %H:%M} UTC" if renewed.expires else "for ever"
+    expires = renewed.expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if renewed.expires else None
+    if as_json and renewed.signed != "unsigned":
+        told = {"secret": renewed.secret, "created": renewed.created, "expires": expires, "clusterInfo": renewed.signed}
+        console.out(json.dumps(told, indent=2))
+        return
+    until = f"until {renewed.expires:%Y-%m-%d %H:%M} UTC" if renewed.expires else "and never expires"
     how = "created again" if renewed.created else "renewed"
-    console.out(f"Secret {renewed.secret} {how}: the token is valid {until}")
+    if not as_json:
+        console.out(f"Secret {renewed.secret} {how}: the token is valid {until}")
     if renewed.signed == "signed":
         console.out("cluster-info is signed with it, so `kubeadm join` works too")
     elif renewed.signed == "missing":
@@ -56,5 +66,5 @@ def renew(cluster_file: Path, ttl: timedelta | None, server: str) -> None:
     elif renewed.signed == "unsigned":
         raise KgenError(
             "the token is valid, but cluster-info has not been signed with it: `kubeadm join` does not work yet",
-            "the kube-controller-manager signs it: does it run? `kgen status` shows it",
+            "the kube-controller-manager signs it: check with `kgen status` that it runs",
         )

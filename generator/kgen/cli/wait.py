@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -16,7 +17,7 @@ from kgen.cli import arguments, console
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kgen.cluster.wait import Progress, Snapshot
+    from kgen.running.wait import Progress, Snapshot
 
 Watcher = Callable[["Snapshot"], None]
 MOST_ROWS = 30
@@ -31,7 +32,7 @@ _COLOURS = {"Ready": "green", "NotReady": "yellow"}
     type=click.Choice(["ready", "registered"]),
     default="ready",
     show_default=True,
-    help="What to wait for; registered is as far as machines come before there is a network plug-in.",
+    help="What to wait for; without a network plug-in machines become registered, not ready.",
 )
 @click.option(
     "--timeout",
@@ -39,32 +40,58 @@ _COLOURS = {"Ready": "green", "NotReady": "yellow"}
     default="15m",
     metavar="DURATION",
     show_default=True,
-    help="Give up after this long; 0 looks once.",
+    help="Give up after this long; 0 checks once.",
 )
 @click.option(
     "--nodes-only",
     "only",
     multiple=True,
     metavar="NAME",
-    help="Wait for this machine only; may be given several times, and name a pool's machine.",
+    help="Wait for this machine only, which may be one of a pool; may be given several times.",
 )
 @arguments.SERVER
+@arguments.JSON
 def wait(
-    cluster_file: Path, goal: Literal["ready", "registered"], timeout: timedelta, only: tuple[str, ...], server: str
+    cluster_file: Path,
+    goal: Literal["ready", "registered"],
+    timeout: timedelta,
+    only: tuple[str, ...],
+    server: str,
+    as_json: bool,
 ) -> None:
-    """Wait until every machine listed in CLUSTER_FILE is Ready, and show how far each is.
+    """Wait until every machine listed in CLUSTER_FILE is Ready, and show the state of each.
 
-    Needs the cluster file and its secrets bundle, and a way to the API server: the cluster's endpoint, or any
-    master's own address while nothing stands at the endpoint yet. Machines of pools are shown and not waited for.
+    Needs the cluster file, its secrets bundle and a connection to an API server: at the cluster's endpoint, or at any
+    master's own address if the endpoint does not answer yet. Machines of pools are shown, but not waited for.
     """
     from kgen import api
 
     with _watcher() as on_snapshot:
         reached = api.wait(cluster_file, goal=goal, timeout=timeout, only=only, server=server, on_snapshot=on_snapshot)
+    if as_json:
+        console.out(json.dumps(_as_json(reached), indent=2))
+        return
     rows = [(machine.name, machine.role or "-", *_facts(machine)) for machine in reached.machines]
     console.out(console.table(("machine", "role", "state", "kubelet", "address"), rows))
     if reached.obstacle:
         console.note(f"{reached.server} answered; {reached.obstacle}")
+
+
+def _as_json(reached: Snapshot) -> dict[str, Any]:
+    return {
+        "server": reached.server,
+        "obstacle": reached.obstacle or None,
+        "machines": [
+            {
+                "machine": machine.name,
+                "role": machine.role or None,
+                "state": machine.phase,
+                "kubelet": machine.node.kubelet if machine.node else None,
+                "addresses": list(machine.node.addresses) if machine.node else [],
+            }
+            for machine in reached.machines
+        ],
+    }
 
 
 def _facts(machine: Progress) -> tuple[str, str, str]:
@@ -75,7 +102,7 @@ def _facts(machine: Progress) -> tuple[str, str, str]:
 
 @contextmanager
 def _watcher() -> Iterator[Watcher]:
-    """Yield what shows every snapshot: a live table on a terminal, else a line for each change."""
+    """Yield a function that shows every snapshot: a live table on a terminal, else a line for each change."""
     if not sys.stderr.isatty():
         yield _Lines().show
         return
@@ -87,7 +114,7 @@ def _watcher() -> Iterator[Watcher]:
 
 
 class _Lines:
-    """A line for everything that is not as it was in the snapshot before."""
+    """A printer of a line for each machine whose state differs from the snapshot before."""
 
     def __init__(self) -> None:
         self._shown: dict[str, str] = {}

@@ -1,1 +1,1 @@
-"""The cluster file: its model, where things stand in it, how it is read and checked."""
+"""The cluster file: its keys, its rules, and how it is loaded."""

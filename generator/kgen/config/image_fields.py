@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kgen.config import values
-from kgen.config.kinds import Choice, Text
-from kgen.config.objects import Field, Foreign, ListOf, Object
+from kgen.reader.kinds import Choice, Text
+from kgen.reader.objects import ByShape, Field, Foreign, ListOf, Object
 
 PROGRAMS = ("kubelet", "kubectl")
 PACKAGES = (
@@ -26,7 +26,7 @@ PACKAGES = (
     "socat",
     "util-linux",
 )
-"""What an image has from its distribution; templates/salt/kgen/map.jinja has each family's names for them."""
+"""The distribution's packages in an image; templates/salt/kgen/map.jinja has each family's names for them."""
 
 _PACKAGE_VERSION = Text(values.package_version, "a package's version", is_unambiguous=True)
 
@@ -42,6 +42,14 @@ def _program(name: str) -> Field:
     return Field(name, Object(fields, example=example), f"where {name} comes from")
 
 
+_UNIT = Object(
+    (
+        Field("name", Text(values.unit_name, "a unit's name"), "the unit, with its suffix", is_required=True),
+        Field("content", Text(), "the text of its file in /etc/systemd/system; without it a package brings the unit"),
+        Field("source", Text(values.file_path, "a path"), "a file with that text, relative to this file"),
+    ),
+    example='write {name: my.service, content: "…"}, or the name alone',
+)
 IMAGE = Object(
     (
         Field(
@@ -55,6 +63,18 @@ IMAGE = Object(
             "containerImages",
             ListOf(Text(values.container_image, "an image's reference", is_unambiguous=True)),
             "container images to preload besides the cluster's own, such as those of `manifests`",
+            default=(),
+        ),
+        Field(
+            "extraPackages",
+            ListOf(Text(values.package_name, "a package's name", is_unambiguous=True)),
+            "more packages to install, by the distribution's names",
+            default=(),
+        ),
+        Field(
+            "units",
+            ListOf(ByShape("a unit's name, or its name and content", Text(values.unit_name), mapping=_UNIT)),
+            "systemd units that start at each boot: units of packages by name, your own with their content",
             default=(),
         ),
         Field(

@@ -1,20 +1,22 @@
-"""YAML as kubectl reads it: what an unquoted value is, differs from what PyYAML makes of it.
+"""A YAML reader that gives unquoted values the meaning that kubectl gives them. PyYAML gives them another one.
 
 The rules are those of sigs.k8s.io/yaml v1.6 (go-yaml v2), as seen with kubectl v1.37.2; tests/control_plane compares.
-``yes`` is true, ``0644`` is 420, ``1e3`` is 1000, ``1:30`` and dates are texts. Refused is what kubectl would change
-without a word: keys given twice (it keeps the last), keys like an unquoted ``y`` (it makes ``true`` of it); and tags.
+``yes`` is true, ``0644`` is 420, ``1e3`` is 1000, ``1:30`` and dates are texts. The reader refuses what kubectl would
+change silently: keys given twice (kubectl keeps the last), and keys like an unquoted ``y`` (kubectl makes it ``true``).
+It also refuses tags.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
-from kgen.config.tree import Flaw, syntax_flaw
+from kgen.reader.tree import Flaw, syntax_flaw
 
 _DEEPEST = 200
 _MOST_VALUES = 1_000_000
@@ -39,7 +41,7 @@ class _Bad:
 
 
 BAD: Final[Any] = _Bad()
-"""Stands for a value that has no meaning; why is among the flaws."""
+"""The value of a node that could not be read; a flaw says why."""
 
 
 class _TooMuchError(Exception):
@@ -49,7 +51,7 @@ class _TooMuchError(Exception):
 
 
 class _Loader(yaml.CSafeLoader):
-    """Leaves open what an unquoted scalar is, and stops where libyaml's recursion would end the process."""
+    """A loader that does not resolve unquoted scalars, and stops before libyaml's recursion would end the process."""
 
     _depth = 0
 
@@ -95,6 +97,21 @@ def documents(text: str) -> tuple[list[Document], list[Flaw]]:
     return found, reader.flaws
 
 
+def node_at(node: yaml.Node, path: Iterable[str | int]) -> yaml.Node:
+    """Return the node at ``path``, or the nearest one above it that there is; names are keys, numbers are items."""
+    for step in path:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+        elif isinstance(node, yaml.MappingNode):
+            following = next((value for key, value in node.value if getattr(key, "value", None) == step), None)
+            if following is None:
+                return node
+            node = following
+        else:
+            return node
+    return node
+
+
 class _Reader:
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
@@ -104,7 +121,7 @@ class _Reader:
         return Flaw(node.start_mark.line + 1, node.start_mark.column + 1, code, message, hint)
 
     def value(self, node: yaml.Node, depth: int = 0) -> Any:
-        """Return the value of a node; BAD, with a flaw, for what has none."""
+        """Return the value of a node; BAD, after noting a flaw, if it has none."""
         self._values += 1
         if self._values > _MOST_VALUES:
             raise _TooMuchError(node.start_mark, "K007", "aliases repeat the file's content too often")
@@ -146,7 +163,7 @@ class _Reader:
                 continue
             name = self._key(key)
             if name in lines:
-                hint = f"it stands in line {lines[name]} already; keep one of them"
+                hint = f"it is already given in line {lines[name]}; keep one of them"
                 self.flaws.append(self._flaw(key, "K002", f"the key {name!r} is given twice", hint))
             elif name is not BAD:
                 lines[name] = key.start_mark.line + 1
@@ -154,7 +171,7 @@ class _Reader:
         return found
 
     def _merged(self, node: yaml.Node, value: Any) -> dict[str, Any]:
-        """Return what a merge key adds: of several mappings the first one's keys count."""
+        """Return the entries that a merge key adds; of several mappings the first one that has a key counts."""
         sources = value if isinstance(value, list) else [value]
         merged: dict[str, Any] = {}
         for source in reversed(sources):
@@ -181,7 +198,7 @@ class _Reader:
 
 
 def plain(text: str) -> Any:
-    """Return what an unquoted scalar is to kubectl: a truth value, a number, None or a text."""
+    """Return the value that kubectl reads from an unquoted scalar: a truth value, a number, None or a text."""
     if text in _WORDS:
         return _WORDS[text]
     if not text[0].isascii() or text[0] not in "+-.0123456789":

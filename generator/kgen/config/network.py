@@ -1,26 +1,38 @@
-"""Addresses, networks and host names of the cluster file: text → value, or why it is none."""
+"""Addresses, networks and host names of the cluster file: each function parses a text, or raises Invalid."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
-from kgen.config.kinds import BAD, Invalid, Kind, Schema, Text, is_null
-from kgen.config.model import Address, Network
-from kgen.config.report import Report, shown
-from kgen.config.tree import Node, Scalar, Sequence
 from kgen.config.values import SUBDOMAIN, subdomain
+from kgen.model import Address, Network
+from kgen.reader.kinds import BAD, Invalid, Kind, Schema, Text, is_null
+from kgen.reader.report import Report, shown
+from kgen.reader.tree import Node, Scalar, Sequence
 
 _URL = re.compile(r"(https?|socks5)://[^\s/?#@]+(:[^\s/?#@]*)?(@[^\s/?#@]+)?/?")
+_ETCD_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[a-z0-9.-]+):([1-9][0-9]{0,4})")
 _BLANKS = re.compile(r"\s")
+_MAC = re.compile(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
+
+
+def go_address(text: str) -> Address:
+    """Return an IP address as Go reads it: ``::ffff:10.1.2.3`` is the IPv4 address 10.1.2.3.
+
+    Raises:
+        ValueError: the text is not an IP address.
+    """
+    value = ip_address(text)
+    return value.ipv4_mapped or value if isinstance(value, IPv6Address) else value
 
 
 def address(text: str) -> Address:
     """Return an address a machine can have on a network."""
     try:
-        value = ip_address(text)
+        value = go_address(text)
     except ValueError:
         raise Invalid("K204", f"{shown(text)} is not an IP address", _address_hint(text)) from None
     if text.find("%") >= 0:
@@ -34,7 +46,7 @@ def address(text: str) -> Address:
     }
     for what, applies in unusable.items():
         if applies:
-            raise Invalid("K205", f"{text} is {what}", "give the address other machines reach it at")
+            raise Invalid("K205", f"{text} is {what}", "give the address at which other machines reach it")
     return value
 
 
@@ -48,35 +60,61 @@ def _address_hint(text: str) -> str:
     )
 
 
+def mac_address(text: str) -> str:
+    """Return the MAC address of a network card, in lower case with colons."""
+    if not _MAC.fullmatch(text):
+        raise Invalid(
+            "K234", f"{shown(text)} is not a MAC address", "write six pairs of digits, like 52:54:00:12:34:56"
+        )
+    value = text.lower().replace("-", ":")
+    if int(value[:2], 16) & 1 or value == "00:00:00:00:00:00":
+        raise Invalid("K234", f"{text} is not the address of one network card", "give the card's own address")
+    return value
+
+
 def network(text: str) -> Network:
-    """Return one network in CIDR notation."""
+    """Return one network in CIDR notation, without an address inside it."""
+    value = network_of(text)
+    if ip_address(text.split("/")[0]) != value.network_address:
+        raise Invalid("K207", f"{text} is an address inside a network", f"write {value}")
+    return value
+
+
+def network_of(text: str) -> Network:
+    """Return the network in CIDR notation, or the network of an address with a prefix length."""
     if "," in text:
-        families = {":" in part for part in text.split(",")}
-        if len(families) == 2:
-            raise Invalid("K402", "two address families are not supported yet", "give one network")
         raise Invalid("K206", f"{shown(text)} is more than one network", "give one network")
     if "/" not in text:
         raise Invalid("K206", f"{shown(text)} is not a network", "give address and prefix length, like 10.96.0.0/12")
     if not re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]{1,3}", text):
         raise Invalid("K206", f"{shown(text)} is not a network", "give address and prefix length, like 10.96.0.0/12")
     try:
-        value = ip_network(text, strict=False)
+        return ip_network(text, strict=False)
     except ValueError:
         raise Invalid(
             "K206", f"{shown(text)} is not a network", "give address and prefix length, like 10.96.0.0/12"
         ) from None
-    if ip_address(text.split("/")[0]) != value.network_address:
-        raise Invalid("K207", f"{text} is an address inside a network", f"write {value}")
-    return value
+
+
+def networks_of(text: str) -> tuple[Network, ...]:
+    """Return one network, or one for each address family with a comma between them, as kubeadm takes them."""
+    found = tuple(network_of(part) for part in text.split(","))
+    if len({each.version for each in found}) < len(found):
+        message = f"{shown(text)} has {len(found)} networks, but not of different address families"
+        raise Invalid("K206", message, "give one network, or an IPv4 and an IPv6 network")
+    return found
 
 
 def endpoint(text: str) -> tuple[str, int | None]:
-    """Return host and port of ``controlPlaneEndpoint``; None where it gives no port."""
+    """Return host and port of ``controlPlaneEndpoint``; the port is None if it gives none."""
     if "://" in text or "/" in text:
-        raise Invalid("K208", f"{shown(text)} is more than a host and a port", "write it without scheme and path")
+        raise Invalid("K208", f"{shown(text)} is not just a host and a port", "write it without scheme and path")
     host, port = _split_port(text)
     if port is not None and not (re.fullmatch(r"[1-9][0-9]{0,4}", port) and int(port) <= 65535):
         raise Invalid("K208", f"{shown(text)} has no valid port", "give a port between 1 and 65535, like host:6443")
+    if host.lower().rstrip(".") in ("localhost", "localhost.localdomain"):
+        hint = "give the address or DNS name at which all machines reach the masters"
+        raise Invalid("K205", f"{host} means another machine on each machine", hint)
     try:
         return str(address(host)), int(port) if port else None
     except Invalid as invalid:
@@ -88,6 +126,25 @@ def endpoint(text: str) -> tuple[str, int | None]:
         )
         raise Invalid("K208", f"{shown(text)} is not a host with an optional port", hint)
     return host, int(port) if port else None
+
+
+def etcd_endpoint(text: str) -> str:
+    """Return the URL at which a member of etcd serves clients, as written: scheme, host and port."""
+    parts = _ETCD_URL.fullmatch(text)
+    if parts and int(parts[2]) <= 65535:
+        host = parts[1]
+        try:
+            if host.startswith("["):
+                IPv6Address(host[1:-1])
+            elif re.fullmatch(r"[0-9.]+", host):
+                ip_address(host)
+            elif not SUBDOMAIN.fullmatch(host):
+                raise ValueError(host)
+            return text
+        except ValueError:
+            pass
+    hint = "write https://host:port, like https://10.0.0.31:2379; an IPv6 address in brackets"
+    raise Invalid("K236", f"{shown(text)} is not the URL of an etcd member", hint)
 
 
 def _split_port(text: str) -> tuple[str, str | None]:
@@ -126,8 +183,13 @@ def subject_alternative_name(text: str) -> str:
     raise Invalid("K213", f"{shown(text)} is neither a DNS name nor an address", hint)
 
 
+def lower_case_name(text: str) -> str:
+    """Return a name or address in lower case, as kubeadm writes the API server's."""
+    return subject_alternative_name(text.lower())
+
+
 def proxy_url(text: str) -> str:
-    """Return the URL of a proxy; empty: none."""
+    """Return the URL of a proxy; empty means no proxy."""
     if not text or _URL.fullmatch(text):
         return text
     hint = "write http://host:port" if "://" not in text else "write scheme, host and port, nothing behind them"
@@ -161,13 +223,11 @@ class Addresses(Kind):
         if BAD in found:
             return BAD
         if len({value.version for value in found}) < len(found):
-            report.error(node, "K204", f"{len(found)} addresses, but one a family is used", "give one address")
-            return BAD
-        if len(found) > 1:
-            report.error(node, "K402", "two address families are not supported yet", "give one address")
+            message = f"there are {len(found)} addresses, but not of different address families"
+            report.error(node, "K204", message, "give one address, or an IPv4 and an IPv6 address")
             return BAD
         return found
 
     def schema(self) -> Schema:
         """Return a string, or an array of strings."""
-        return {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
+        return {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1, "maxItems": 2}

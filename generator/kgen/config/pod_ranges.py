@@ -1,10 +1,10 @@
-"""How the pods' network is divided among machines; arithmetic only."""
+"""Divide the pods' network among machines. Arithmetic only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kgen.config.model import Network
+from kgen.model import Network
 
 PREFIX_LENGTH = {4: 24, 6: 64}
 """The length of one machine's range by address family: kube-controller-manager's defaults."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from kgen import versions
+from kgen.facts import versions
+
+SCHEMA_FILE = "kgen.schema.json"
+"""The name of the JSON Schema beside the cluster file, which the first line tells to editors."""
 
 _STARTER = """\
-# A cluster in one file. Keys and their meaning: docs/reference/cluster-file.md; `kgen schema` prints a JSON Schema.
+# yaml-language-server: $schema={schema}
+# A cluster in one file. `kgen explain` lists the keys and their meaning.
 # Names are kubeadm's where the concept is the same.
 apiVersion: kgen/v1
 name: {name}
@@ -51,4 +55,4 @@ machines:
 
 def starter_text(name: str) -> str:
     """Return a cluster file named ``name``, an RFC 1123 label, that can be rendered as it is."""
-    return _STARTER.format(name=name, version=versions.newest())
+    return _STARTER.format(schema=SCHEMA_FILE, name=name, version=versions.newest())

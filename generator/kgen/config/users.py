@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from kgen.config import values
-from kgen.config.kinds import Boolean, Choice, Integer, Invalid, Text
-from kgen.config.objects import ByShape, Field, Foreign, ListOf, MapOf, Object
-from kgen.config.report import shown
+from kgen.reader.kinds import Boolean, Choice, Integer, Invalid, Text
+from kgen.reader.objects import ByShape, Field, Foreign, ListOf, MapOf, Object
+from kgen.reader.report import shown
 
 _TEXT = Text()
 _BOOLEAN = Boolean()

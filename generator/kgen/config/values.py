@@ -1,4 +1,4 @@
-"""Texts of the cluster file that have a syntax of their own: text → value, or why it is none.
+"""Texts of the cluster file that have a syntax of their own: text → value, or the reason why it has none.
 
 Every function returns the value or raises Invalid. Sources: RFC 1123, Go's ``time.ParseDuration``, the Kubernetes API
 conventions for names, labels and taints, and what kubeadm's ``config validate`` accepts.
@@ -10,10 +10,11 @@ import re
 from datetime import timedelta
 from pathlib import PurePosixPath
 
-from kgen import versions
-from kgen.config.kinds import Invalid
-from kgen.config.report import shown
-from kgen.versions import Version
+from kgen.config import canonical, durations
+from kgen.facts import versions
+from kgen.facts.versions import Version
+from kgen.reader.kinds import Invalid
+from kgen.reader.report import shown
 
 LONGEST_LABEL = 63
 
@@ -33,11 +34,16 @@ _MICROSECONDS = {
 }
 _LONGEST_DURATION = timedelta(hours=2_562_047)  # Go counts nanoseconds in 63 bits
 _REPOSITORY = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-_IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?")
 _ARGUMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ENV_NAME = re.compile(r"[!-<>-~]+")
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i|%)?")
 _PACKAGE_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+:~_-]*\*?")
+_PACKAGE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]*(:[a-z0-9]+)?")
+_UNIT_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9:_.-]*(@[A-Za-z0-9:_.-]+)?\.(service|socket|mount|automount|swap|target|path|timer|slice)"
+)
+_LONGEST_UNIT_NAME = 255
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _URL = re.compile(r"https?://[!-~]+")
 _FILE_NAME = re.compile(r"[0-9A-Za-z._+-]+")
@@ -46,6 +52,8 @@ _IMAGE = re.compile(
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})"
 )
 _BLANKS = re.compile(r"\s")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SYSCTL = re.compile(r"[a-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _TOKEN_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 
 
@@ -66,7 +74,7 @@ def dns_label(text: str) -> str:
 def _name_hint(text: str, pattern: re.Pattern[str], allowed: str) -> str:
     better = re.sub(rf"[^a-z0-9{allowed}]+", "-", text.lower()).strip("-.")
     if better != text and len(better) <= LONGEST_LABEL and pattern.fullmatch(better):
-        return f"{better} would do"
+        return f"write {better}"
     characters = f"lower-case letters, digits and {' and '.join(allowed)}"
     return f"use {characters}, a letter or digit at both ends, at most 63 of them"
 
@@ -74,7 +82,8 @@ def _name_hint(text: str, pattern: re.Pattern[str], allowed: str) -> str:
 def node_name(text: str) -> str:
     """Return the name of a machine or pool: it is a hostname too, so at most 63 characters."""
     if len(text) > LONGEST_LABEL:
-        raise Invalid("K201", f"{shown(text)} has {len(text)} characters", "a hostname has at most 63")
+        hint = "use at most 63: hostnames and the Node's label kubernetes.io/hostname are no longer"
+        raise Invalid("K201", f"{shown(text)} has {len(text)} characters", hint)
     return subdomain(text)
 
 
@@ -97,7 +106,7 @@ def kubernetes_version(text: str) -> Version:
         if re.fullmatch(r"v?[0-9]+(\.[0-9]+)?", text):
             raise Invalid("K202", f"{shown(text)} is not a full version", f"write all three numbers: {newest}")
         if re.match(r"(stable|latest|release|ci)\b", text):
-            hint = f"a label needs the network to be resolved; write the version: {newest}"
+            hint = f"kgen works without a network and cannot look it up; write the version: {newest}"
             raise Invalid("K202", f"{shown(text)} is not a version", hint)
         raise Invalid("K202", f"{shown(text)} is not a version", f"write a release like {newest}")
     if not versions.is_supported(version):
@@ -136,12 +145,18 @@ def duration_text(text: str) -> str:
     return text
 
 
+def go_duration_text(text: str) -> str:
+    """Return the text of a duration as Go writes it."""
+    duration(text)
+    return durations.canonical(text)
+
+
 def absolute_path(text: str) -> str:
     """Return an absolute path on a node, without ``..`` and control characters, as written."""
     if not text.startswith("/"):
         raise Invalid("K214", f"{shown(text)} is not an absolute path", "start it with /")
     if ".." in PurePosixPath(text).parts or "\n" in text or ":" in text:
-        raise Invalid("K214", f"{shown(text)} cannot be mounted", "no `..`, colon or line break in a path")
+        raise Invalid("K214", f"{shown(text)} cannot be mounted", "write a path without `..`, colon and line break")
     return text
 
 
@@ -180,18 +195,18 @@ def image_repository(text: str) -> str:
 
 
 def image_tag(text: str) -> str:
-    """Return the tag of an image."""
+    """Return the tag of an image, perhaps with a digest behind it."""
     if _IMAGE_TAG.fullmatch(text):
         return text
     raise Invalid("K218", f"{shown(text)} is not an image tag", "letters, digits, - _ and ., at most 128 characters")
 
 
 def cri_socket(text: str) -> str:
-    """Return the URL of the container runtime's socket."""
-    if re.fullmatch(r"unix:///[^\s]+", text):
-        return text
-    hint = f"write unix://{text}" if text.startswith("/") else "write unix:///path/to/the.sock"
-    raise Invalid("K219", f"{shown(text)} is not a socket's URL", hint)
+    """Return the URL of the container runtime's socket; a bare path is taken, as by kubeadm."""
+    url = f"unix://{text}" if text.startswith("/") else text
+    if re.fullmatch(r"unix:///[^\s]+", url):
+        return url
+    raise Invalid("K219", f"{shown(text)} is not a socket's URL", "write unix:///path/to/the.sock")
 
 
 def file_path(text: str) -> str:
@@ -202,12 +217,26 @@ def file_path(text: str) -> str:
     raise Invalid("K214", f"{shown(text)} is not the path of a file", hint)
 
 
+def api_resource(text: str) -> str:
+    """Return a resource of the API as an EncryptionConfiguration names it: ``secrets``, ``name.group``, ``*.group``."""
+    if re.fullmatch(r"[a-z0-9]+(\.[a-z0-9.-]+)?|\*\.([a-z0-9.-]*|\*)", text):
+        return text
+    raise Invalid(
+        "K214",
+        f"{shown(text)} is not a resource",
+        "write its name in the plural: secrets, or ingresses.networking.k8s.io",
+    )
+
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
 def argument_name(text: str) -> str:
     """Return the name of a command-line flag, without dashes in front."""
     if _ARGUMENT.fullmatch(text):
         return text
     bare = text.strip().lstrip("-").split("=")[0].split(" ")[0]
-    better = bare if _ARGUMENT.fullmatch(bare) else bare.replace("_", "-").lower()
+    better = bare if _ARGUMENT.fullmatch(bare) else _WORD_START.sub(r"-\1", bare).replace("_", "-").lower()
     hint = f"write {better}" if _ARGUMENT.fullmatch(better) else "write the flag's name without dashes in front"
     if "=" in text:
         hint += "; the value goes below `value:`"
@@ -215,10 +244,27 @@ def argument_name(text: str) -> str:
 
 
 def package_version(text: str) -> str:
-    """Return a package's version; ``*`` at its end stands for anything."""
+    """Return a package's version; ``*`` at its end means any text."""
     if _PACKAGE_VERSION.fullmatch(text):
         return text
     raise Invalid("K229", f"{shown(text)} is not a package's version", "write it as apt or dnf list it, or 1.37.2-*")
+
+
+def package_name(text: str) -> str:
+    """Return the name of a package of Debian's or Red Hat's family."""
+    if _PACKAGE_NAME.fullmatch(text):
+        return text
+    hint = "write the name alone, as apt or dnf lists it"
+    raise Invalid("K237", f"{shown(text)} is not a package's name", hint)
+
+
+def unit_name(text: str) -> str:
+    """Return the name of a systemd unit, with its suffix (systemd.unit(5)). A template has its instance."""
+    if len(text) <= _LONGEST_UNIT_NAME and _UNIT_NAME.fullmatch(text):
+        return text
+    better = f"{text}.service"
+    hint = f"write {better}" if _UNIT_NAME.fullmatch(better) else "write it like chrony.service or backup@db.timer"
+    raise Invalid("K238", f"{shown(text)} is not the name of a systemd unit that can be enabled", hint)
 
 
 def sha256(text: str) -> str:
@@ -232,7 +278,7 @@ def http_url(text: str) -> str:
     """Return an URL of a download."""
     if _URL.fullmatch(text):
         return text
-    raise Invalid("K231", f"{shown(text)} is not an URL to download from", "write https://host/path")
+    raise Invalid("K231", f"{shown(text)} is not a URL to download from", "write https://host/path")
 
 
 def container_image(text: str) -> str:
@@ -240,7 +286,7 @@ def container_image(text: str) -> str:
     if _IMAGE.fullmatch(text):
         return text
     hint = "write registry, path and tag: docker.io/library/nginx:1.29"
-    raise Invalid("K233", f"{shown(text)} is not the reference of a container image in full", hint)
+    raise Invalid("K233", f"{shown(text)} is not a full reference of a container image", hint)
 
 
 def file_name(text: str) -> str:
@@ -251,11 +297,41 @@ def file_name(text: str) -> str:
     raise Invalid("K232", f"{shown(text)} is not a file's name", hint)
 
 
+def sysctl_name(text: str) -> str:
+    """Return the name of a kernel parameter, in the form with dots."""
+    if _SYSCTL.fullmatch(text):
+        return text
+    hint = "write it with dots, like net.core.somaxconn; for others bring a file of /etc/sysctl.d by `files:`"
+    raise Invalid("K252", f"{shown(text)} is not the name of a kernel parameter", hint)
+
+
+def sysctl_value(text: str) -> str:
+    """Return the value of a kernel parameter: one line that is not empty."""
+    if text.strip() and text.isprintable():
+        return text.strip()
+    raise Invalid("K252", f"{shown(text)} is not the value of a kernel parameter", "write a number or a text")
+
+
+def kernel_module(text: str) -> str:
+    """Return the name of a kernel module, without parameters."""
+    if re.fullmatch("[A-Za-z0-9_-]+", text):
+        return text
+    hint = "write the name alone; parameters go to a file of /etc/modprobe.d by `files:`"
+    raise Invalid("K253", f"{shown(text)} is not the name of a kernel module", hint)
+
+
 def one_line(text: str) -> str:
     """Return a text without line breaks."""
     if "\n" in text or "\r" in text:
         raise Invalid("K226", "the text has a line break", "write it on one line")
     return text
+
+
+def machine_uuid(text: str) -> str:
+    """Return a UUID in lower case, as Linux shows it in ``/sys/class/dmi/id/product_uuid``."""
+    if _UUID.fullmatch(text):
+        return text.lower()
+    raise Invalid("K235", f"{shown(text)} is not a UUID", "write it as `dmidecode -s system-uuid` prints it")
 
 
 def env_name(text: str) -> str:
@@ -266,7 +342,7 @@ def env_name(text: str) -> str:
 
 
 def password_hash(text: str) -> str:
-    """Return a crypt(3) hash, or what locks a password; the message never shows it."""
+    """Return a crypt(3) hash, or a text that locks the password; the message never shows it."""
     if not text or text[0] in "$!*":
         return text
     raise Invalid("K223", "the value is not a password hash", "give a crypt hash ($6$…), or use plain_text_passwd")
@@ -292,3 +368,11 @@ def quantity(text: str) -> str:
     if _QUANTITY.fullmatch(text):
         return text
     raise Invalid("K227", f"{shown(text)} is not a quantity", "write a number with a unit, like 500m, 100Mi or 5%")
+
+
+def canonical_quantity(text: str) -> str:
+    """Return a Kubernetes quantity as the API server stores it."""
+    found = canonical.quantity(text)
+    if found is None:
+        raise Invalid("K227", f"{shown(text)} is not a quantity", "write a number with a unit, like 500m or 100Mi")
+    return found

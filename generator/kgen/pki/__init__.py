@@ -1,1 +1,1 @@
-"""The certificates: which there are, what they must say, how they are issued and read back."""
+"""The certificates: the table of them, the plan for a cluster, issuing and reading."""

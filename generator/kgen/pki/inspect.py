@@ -1,4 +1,4 @@
-"""What a certificate says, read back from its text. Imports cryptography; import it late."""
+"""Read certificates: the fields of a PEM text. Imports cryptography; import it late."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The fields of a certificate that kgen decides on, and the certificate itself."""
+    """A certificate, with the fields that kgen decides as plain values."""
 
     certificate: x509.Certificate
     cn: str
@@ -42,15 +42,23 @@ class Decoded:
 
 
 def decode(pem: str) -> Decoded:
-    """Return what the first certificate in ``pem`` says; the others are its chain.
+    """Return the first certificate in ``pem``, decoded; the others are its chain.
 
     Raises:
-        ValueError: it is no X.509 certificate with an RSA or ECDSA key.
+        ValueError: it is not an X.509 certificate with an RSA or ECDSA key.
+    """
+    return decode_all(pem)[0]
+
+
+def decode_all(pem: str) -> tuple[Decoded, ...]:
+    """Return every certificate in ``pem``, at least one, decoded. ``pem`` may have other text between them.
+
+    Raises:
+        ValueError: one of them is not an X.509 certificate with an RSA or ECDSA key.
     """
     try:
-        certificate = x509.load_pem_x509_certificates(pem.encode())[0]
-        return _decode(certificate)
-    except Exception as error:  # the parser's reasons differ by field and version
+        return tuple(_decode(certificate) for certificate in x509.load_pem_x509_certificates(pem.encode()))
+    except Exception as error:  # the parser's exceptions differ by field and version
         raise ValueError("cannot be read as a certificate") from error
 
 
@@ -58,9 +66,9 @@ def _decode(certificate: x509.Certificate) -> Decoded:
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise ValueError("is for a key that is neither RSA nor ECDSA")
-    sans = _extension(certificate, x509.SubjectAlternativeName)
-    usages = _extension(certificate, x509.ExtendedKeyUsage)
-    constraints = _extension(certificate, x509.BasicConstraints)
+    sans = extension(certificate, x509.SubjectAlternativeName)
+    usages = extension(certificate, x509.ExtendedKeyUsage)
+    constraints = extension(certificate, x509.BasicConstraints)
     names_of_usages = {oid: usage for usage, oid in USAGE_OIDS.items()}
     return Decoded(
         certificate=certificate,
@@ -76,7 +84,8 @@ def _decode(certificate: x509.Certificate) -> Decoded:
     )
 
 
-def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+def extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """Return the certificate's extension of this kind; None if it has none."""
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
@@ -84,13 +93,13 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
 
 
 def _values(certificate: x509.Certificate, oid: ObjectIdentifier) -> list[str]:
-    with warnings.catch_warnings():  # about names longer than X.520 allows, which Kubernetes takes (kgen.pki.issue)
+    with warnings.catch_warnings():  # about names longer than X.520 allows, which Kubernetes accepts (kgen.pki.issue)
         warnings.simplefilter("ignore", UserWarning)
         return [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
 
 
 def is_signed_by(leaf: Decoded, ca: Decoded) -> bool:
-    """Return whether ``ca``'s key signed ``leaf`` and its name stands in it as the issuer."""
+    """Return whether ``ca``'s key signed ``leaf`` and ``leaf`` names it as the issuer."""
     try:
         leaf.certificate.verify_directly_issued_by(ca.certificate)
     except (InvalidSignature, ValueError, TypeError):
@@ -99,9 +108,9 @@ def is_signed_by(leaf: Decoded, ca: Decoded) -> bool:
 
 
 def differences(decoded: Decoded, request: Request) -> str:
-    """Return what keeps ``decoded`` from saying what ``request`` asks for, as a phrase; empty when nothing does.
+    """Return the differences between ``decoded`` and ``request`` as a phrase, empty if there are none.
 
-    Key and dates are no part of that. The order of SANs and usages has no meaning.
+    Key and dates are not compared. The order of SANs and usages does not matter.
     """
     return "; ".join(_differences(decoded, request))
 

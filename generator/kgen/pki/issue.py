@@ -1,13 +1,14 @@
-"""Request + keys + dates → certificate, field by field as kubeadm makes it. Pure. Imports cryptography; import it late.
+"""Issues certificates, field by field as kubeadm does. Pure. Imports cryptography: import this module late.
 
-The template is read off ``kubeadm v1.37 init --dry-run`` and the same for all key algorithms: extensions in this
-order, key usage and basic constraints critical, a subject key identifier on CAs only.
+The fields are those of ``kubeadm v1.37 init --dry-run``, the same for all key algorithms: extensions in this order,
+key usage and basic constraints critical, a subject key identifier on CAs only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -40,16 +41,15 @@ def issue(
     not_after: datetime,
     serial: int,
 ) -> x509.Certificate:
-    """Return the certificate ``request`` asks for, for ``key``, signed by ``issuer`` (None: by ``key`` itself).
+    """Return the requested certificate for ``key``, signed by ``issuer`` (None: self-signed).
 
     Dates are aware and cut to whole seconds. ``serial`` is positive and below 2**63, as kubeadm's are.
     """
-    subject = _subject(request)
     signer = issuer.key if issuer else key
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .subject_name(subject(request))
+        .issuer_name(issuer.certificate.subject if issuer else subject(request))
         .public_key(key.public_key())
         .serial_number(serial)
         .not_valid_before(not_before.replace(microsecond=0))
@@ -70,11 +70,21 @@ def issue(
 
 
 def certificate_pem(certificate: x509.Certificate) -> str:
-    """Return ``CERTIFICATE`` text."""
+    """Return the certificate as PEM text."""
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def _subject(request: Request) -> x509.Name:
+def leaf_extensions(request: Request) -> Iterator[tuple[x509.ExtensionType, bool]]:
+    """Yield the extensions of a leaf that do not depend on its issuer, and whether each is critical."""
+    yield _key_usage(ca=False), True
+    yield x509.ExtendedKeyUsage([USAGE_OIDS[usage] for usage in request.usages]), False
+    yield x509.BasicConstraints(ca=False, path_length=None), True
+    if request.dns or request.ips:
+        yield _alternative_names(request), False
+
+
+def subject(request: Request) -> x509.Name:
+    """Return the subject: organizations, then the common name."""
     organizations = [_attribute(NameOID.ORGANIZATION_NAME, group) for group in request.groups]
     return x509.Name([*organizations, _attribute(NameOID.COMMON_NAME, request.cn)])
 
@@ -82,7 +92,7 @@ def _subject(request: Request) -> x509.Name:
 def _attribute(oid: ObjectIdentifier, value: str) -> x509.NameAttribute[str]:
     if len(value) <= _X520_NAME_LENGTH:
         return x509.NameAttribute(oid, value)
-    # A Node's name may have 253 characters. Go, and so kubeadm and every component, takes longer names than X.520.
+    # A Node's name may have 253 characters. Go, and so every Kubernetes component, accepts names longer than X.520's.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return x509.NameAttribute(oid, value, _validate=False)
@@ -108,7 +118,7 @@ def _subject_key_identifier(key: keys.PublicKey) -> x509.SubjectKeyIdentifier:
 
 
 def _authority_key_identifier(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:
-    """Return a copy of the CA's subject key identifier; a CA made elsewhere may have none."""
+    """Return the CA's subject key identifier as the authority's; None if the CA has none, as CAs of others may."""
     for extension in ca.extensions:
         if isinstance(extension.value, x509.SubjectKeyIdentifier):
             return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(extension.value)

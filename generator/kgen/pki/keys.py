@@ -1,9 +1,9 @@
-"""Private keys: made, written and read in the encodings kubeadm uses. Imports cryptography; import it late."""
+"""Creates, writes and reads private keys in kubeadm's encodings. Imports cryptography: import this module late."""
 
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from kgen.config.model import Algorithm
+from kgen.model import Algorithm
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 def generate(algorithm: Algorithm) -> PrivateKey:
-    """Return a new private key. RSA takes tenths of a second to seconds, and leaves other threads running."""
+    """Return a new private key. An RSA key takes tenths of a second to seconds; other threads run meanwhile."""
     family, _, size = algorithm.partition("-")
     if family == "RSA":
         return rsa.generate_private_key(public_exponent=65537, key_size=int(size))
@@ -33,9 +33,13 @@ def algorithm_of(key: PrivateKey | PublicKey) -> str:
     return f"ECDSA-P{key.curve.key_size}"
 
 
-def signature_hash(key: PrivateKey) -> SHA256 | SHA384:
-    """Return the hash Go signs with by default: SHA-384 with a P-384 key, else SHA-256."""
-    return SHA384() if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size == 384 else SHA256()
+def signature_hash(key: PrivateKey) -> SHA256 | SHA384 | SHA512:
+    """Return the hash Go signs with by default: SHA-384 with a P-384 key, SHA-512 with P-521, else SHA-256."""
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        return SHA256()
+    if key.curve.key_size == 521:
+        return SHA512()
+    return SHA384() if key.curve.key_size == 384 else SHA256()
 
 
 def private_pem(key: PrivateKey) -> str:
@@ -44,7 +48,7 @@ def private_pem(key: PrivateKey) -> str:
 
 
 def public_pem(key: PrivateKey) -> str:
-    """Return the public half as PKIX ``PUBLIC KEY`` text, as in ``sa.pub``."""
+    """Return the public key as PKIX ``PUBLIC KEY`` text, as in ``sa.pub``."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
@@ -56,7 +60,7 @@ def load_private(pem: str) -> PrivateKey:
     """
     try:
         key = load_pem_private_key(pem.encode(), password=None)
-    except Exception as error:  # OpenSSL's reasons differ by version and type
+    except Exception as error:  # OpenSSL's exceptions differ by version and key type
         raise ValueError("cannot be read as a private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise ValueError("is neither an RSA nor an ECDSA key")
@@ -64,7 +68,7 @@ def load_private(pem: str) -> PrivateKey:
 
 
 def public_bits(key: PublicKey) -> bytes:
-    """Return the bits of the public key alone, without the algorithm around them."""
+    """Return the bits of the public key, without the algorithm."""
     if isinstance(key, rsa.RSAPublicKey):
         return key.public_bytes(Encoding.DER, PublicFormat.PKCS1)
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)

@@ -1,22 +1,59 @@
-"""The certificates of a cluster: name, CA, subject, usages, names they answer to, and for whom they are made.
+"""The table of certificates: what each one says, which clusters have it, and which files of it a machine gets.
 
-Rows 1 to 10 are kubeadm's PKI directory, the others the client certificates inside its kubeconfigs
+The rows are kubeadm's: first its PKI directory, then the client certificates inside its kubeconfigs
 (https://kubernetes.io/docs/setup/best-practices/certificates/ and the output of ``kubeadm v1.37 init --dry-run``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Literal
 
-from kgen import names
-from kgen.config.model import Cluster, Machine
+from kgen.conditions import (
+    Condition,
+    always,
+    binds_kubelet_client,
+    has_etcd_ca_of_the_user,
+    has_etcd_client_of_the_user,
+    has_local_etcd,
+    never,
+    puts_kubelet_client_in_a_group,
+    ships_all_ca_keys,
+)
+from kgen.config.network import go_address
+from kgen.facts import names
+from kgen.model import Cluster, Machine, Role
 
 Usage = Literal["serverAuth", "clientAuth"]
 Scope = Literal["cluster", "master"]
 Sans = Callable[[Cluster, Machine], Iterable[str]]
+
+
+def _every_master(cluster: Cluster, machine: Machine) -> bool:
+    return True
+
+
+def _first_master_if_kept(cluster: Cluster, machine: Machine) -> bool:
+    return cluster.pki.keep_super_admin and machine.name == cluster.masters[0].name
+
+
+def _endpoint(cluster: Cluster, machine: Machine) -> str:
+    return cluster.server
+
+
+def _own_apiserver(cluster: Cluster, machine: Machine) -> str:
+    return machine.local_api_endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Kubeconfig:
+    """The kubeconfig ``/etc/kubernetes/<name>.conf`` that holds a client certificate and its key."""
+
+    server: Callable[[Cluster, Machine], str]
+    """The URL of the API server it uses."""
+    on: Callable[[Cluster, Machine], bool] = _every_master
+    """Return whether the file is on this master. The certificate and key in the payload are not affected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +61,42 @@ class CertSpec:
     """One row: a certificate made once for the cluster, or once for every master."""
 
     name: str
-    """Place below the PKI directory without suffix; for client certificates the stem of the kubeconfig."""
+    """Path below the PKI directory without suffix; for client certificates the stem of the kubeconfig."""
     ca: str | None
     """Name of the signing row; None: a self-signed CA."""
     cn: str
-    """Common name; ``{machine}`` is the machine's name."""
+    """Common name; ``{machine}`` is the machine's name. Empty: the user brings the certificate."""
     groups: tuple[str, ...] = ()
     """Organizations of the subject, which Kubernetes reads as groups."""
     usages: tuple[Usage, ...] = ()
     scope: Scope = "cluster"
     sans: Sans | None = None
     """DNS names and addresses as text, in any order and with repetitions."""
-    unbound_groups: tuple[str, ...] = ()
-    """Its groups with a kubeadm that does not give it rights by a binding (``versions.binds_kubelet_client``)."""
+    kubeconfig: Kubeconfig | None = None
+    """The kubeconfig that holds the pair; None: the pair is in the PKI directory."""
+    when: Condition = always
+    """Return whether a cluster has this certificate."""
+    ships_key: Condition = always
+    """True if masters get the private key."""
+    on_nodes: bool = False
+    """True if nodes get the certificate. They never get a key."""
+    sends_chain: bool = False
+    """True if the file has the chain of an intermediate CA, for clients that trust only the CAs above it."""
+
+    def entry_name(self, machine: str) -> str:
+        """Return the name in the bundle: ``ca``, ``m1/apiserver``."""
+        return self.name if self.scope == "cluster" else f"{machine}/{self.name}"
+
+    def common_name(self, machine: str) -> str:
+        """Return the CN of ``machine``'s certificate, which is also the user's name in Kubernetes."""
+        return self.cn.format(machine=machine)
 
 
 def _apiserver_sans(cluster: Cluster, machine: Machine) -> Iterable[str]:
     yield from (machine.name, "kubernetes", "kubernetes.default", "kubernetes.default.svc")
     yield f"kubernetes.default.svc.{cluster.networking.dns_domain}"
     yield str(cluster.service_address)
-    yield str(machine.address)
+    yield from map(str, machine.addresses)
     if cluster.control_plane_endpoint is not None:
         yield cluster.control_plane_endpoint.host
     yield from cluster.api_server.cert_sans
@@ -62,41 +115,116 @@ def _etcd_peer_sans(cluster: Cluster, machine: Machine) -> Iterable[str]:
     return _etcd_member_sans(machine, cluster.etcd.peer_cert_sans)
 
 
+def _etcd(name: str, cn: str, usages: tuple[Usage, ...], sans: Sans | None = None) -> CertSpec:
+    """Return the row of a certificate that masters with an etcd member have."""
+    return CertSpec(name, ETCD_CA, cn, (), usages, "master", sans, when=has_local_etcd)
+
+
+ETCD_CA = "etcd/ca"
+ETCD_CLIENT = "apiserver-etcd-client"
 _SERVER: tuple[Usage, ...] = ("serverAuth",)
 _CLIENT: tuple[Usage, ...] = ("clientAuth",)
 _BOTH: tuple[Usage, ...] = ("serverAuth", "clientAuth")
+_KUBELET_CLIENT = "apiserver-kubelet-client"
+_KUBELET_CLIENT_CN = "kube-apiserver-kubelet-client"
+_ADMINS = (names.GROUP_CLUSTER_ADMINS,)
+_AT_ENDPOINT = Kubeconfig(_endpoint)
+_AT_ENDPOINT_IF_KEPT = Kubeconfig(_endpoint, _first_master_if_kept)
+_AT_OWN_APISERVER = Kubeconfig(_own_apiserver)
 
 CERTS: tuple[CertSpec, ...] = (
-    CertSpec("ca", None, "kubernetes"),
-    CertSpec("apiserver", "ca", "kube-apiserver", (), _SERVER, "master", _apiserver_sans),
+    CertSpec("ca", None, "kubernetes", on_nodes=True),
+    CertSpec("apiserver", "ca", "kube-apiserver", (), _SERVER, "master", _apiserver_sans, sends_chain=True),
+    CertSpec(_KUBELET_CLIENT, "ca", _KUBELET_CLIENT_CN, (), _CLIENT, "master", when=binds_kubelet_client),
     CertSpec(
-        "apiserver-kubelet-client",
+        _KUBELET_CLIENT, "ca", _KUBELET_CLIENT_CN, _ADMINS, _CLIENT, "master", when=puts_kubelet_client_in_a_group
+    ),
+    CertSpec("front-proxy-ca", None, "front-proxy-ca", ships_key=ships_all_ca_keys),
+    CertSpec("front-proxy-client", "front-proxy-ca", "front-proxy-client", (), _CLIENT, "master"),
+    CertSpec(ETCD_CA, None, "etcd-ca", when=has_local_etcd, ships_key=ships_all_ca_keys),
+    _etcd("etcd/server", "{machine}", _BOTH, _etcd_server_sans),
+    _etcd("etcd/peer", "{machine}", _BOTH, _etcd_peer_sans),
+    _etcd("etcd/healthcheck-client", "kube-etcd-healthcheck-client", _CLIENT),
+    _etcd(ETCD_CLIENT, "kube-apiserver-etcd-client", _CLIENT),
+    CertSpec(ETCD_CA, None, "", when=has_etcd_ca_of_the_user, ships_key=never),
+    CertSpec(ETCD_CLIENT, ETCD_CA, "", (), _CLIENT, when=has_etcd_client_of_the_user),
+    CertSpec("admin", "ca", "kubernetes-admin", _ADMINS, _CLIENT, kubeconfig=_AT_ENDPOINT),
+    CertSpec(
+        "super-admin",
         "ca",
-        "kube-apiserver-kubelet-client",
+        "kubernetes-super-admin",
+        (names.GROUP_MASTERS,),
+        _CLIENT,
+        kubeconfig=_AT_ENDPOINT_IF_KEPT,
+    ),
+    CertSpec(
+        "controller-manager",
+        "ca",
+        "system:kube-controller-manager",
         (),
         _CLIENT,
         "master",
-        unbound_groups=(names.GROUP_CLUSTER_ADMINS,),
+        kubeconfig=_AT_OWN_APISERVER,
     ),
-    CertSpec("front-proxy-ca", None, "front-proxy-ca"),
-    CertSpec("front-proxy-client", "front-proxy-ca", "front-proxy-client", (), _CLIENT, "master"),
-    CertSpec("etcd/ca", None, "etcd-ca"),
-    CertSpec("etcd/server", "etcd/ca", "{machine}", (), _BOTH, "master", _etcd_server_sans),
-    CertSpec("etcd/peer", "etcd/ca", "{machine}", (), _BOTH, "master", _etcd_peer_sans),
-    CertSpec("etcd/healthcheck-client", "etcd/ca", "kube-etcd-healthcheck-client", (), _CLIENT, "master"),
-    CertSpec("apiserver-etcd-client", "etcd/ca", "kube-apiserver-etcd-client", (), _CLIENT, "master"),
-    CertSpec("admin", "ca", "kubernetes-admin", (names.GROUP_CLUSTER_ADMINS,), _CLIENT),
-    CertSpec("super-admin", "ca", "kubernetes-super-admin", (names.GROUP_MASTERS,), _CLIENT),
-    CertSpec("controller-manager", "ca", "system:kube-controller-manager", (), _CLIENT, "master"),
-    CertSpec("scheduler", "ca", "system:kube-scheduler", (), _CLIENT, "master"),
-    CertSpec("kubelet", "ca", names.NODE_USER_PREFIX + "{machine}", (names.GROUP_NODES,), _CLIENT, "master"),
+    CertSpec("scheduler", "ca", "system:kube-scheduler", (), _CLIENT, "master", kubeconfig=_AT_OWN_APISERVER),
+    CertSpec(
+        "kubelet",
+        "ca",
+        names.NODE_USER_PREFIX + "{machine}",
+        (names.GROUP_NODES,),
+        _CLIENT,
+        "master",
+        kubeconfig=_AT_OWN_APISERVER,
+    ),
 )
-"""Every CA stands before the certificates it signs."""
+"""Every CA is listed before the certificates it signs. Rows with the same name have conditions that exclude each
+other."""
+
+SERVICE_ACCOUNT_FILES = ("sa.key", "sa.pub")
+"""The pair that signs and verifies service account tokens: private key, public key. Masters get both."""
+
+
+def certificates(cluster: Cluster) -> tuple[CertSpec, ...]:
+    """Return the rows that ``cluster`` has, in the table's order."""
+    return tuple(spec for spec in CERTS if spec.when(cluster))
+
+
+def certificates_of(cluster: Cluster, role: Role) -> tuple[CertSpec, ...]:
+    """Return the rows whose certificates a machine of this role gets, in the table's order."""
+    return tuple(spec for spec in CERTS if (role == "master" or spec.on_nodes) and spec.when(cluster))
+
+
+def file_names(spec: CertSpec, cluster: Cluster, role: Role) -> tuple[str, ...]:
+    """Return the names of the certificate and, if a machine of this role gets it, of the key.
+
+    A payload's blobs have these names; for rows without a kubeconfig they are also the paths below the PKI directory.
+    """
+    gets_key = role == "master" and spec.ships_key(cluster) and spec.name not in cluster.pki.external
+    return (f"{spec.name}.crt", f"{spec.name}.key") if gets_key else (f"{spec.name}.crt",)
+
+
+def pki_files(cluster: Cluster, role: Role) -> Iterator[str]:
+    """Yield the paths, below the PKI directory, of the files that a machine of this role gets."""
+    for spec in certificates_of(cluster, role):
+        if spec.kubeconfig is None:
+            yield from file_names(spec, cluster, role)
+    if role == "master":
+        yield from SERVICE_ACCOUNT_FILES
+
+
+def kubeconfigs(cluster: Cluster) -> dict[str, tuple[CertSpec, Kubeconfig]]:
+    """Return the rows with a kubeconfig by name, in the table's order."""
+    return {spec.name: (spec, spec.kubeconfig) for spec in certificates(cluster) if spec.kubeconfig}
+
+
+def sends_chain(row: str) -> bool:
+    """Return whether the certificates of the row ``row`` have their CA's chain behind them."""
+    return any(spec.sends_chain for spec in CERTS if spec.name == row)
 
 
 def as_address(text: str) -> str | None:
     """Return the canonical form of an IP address, or None when ``text`` is a DNS name."""
     try:
-        return str(ip_address(text))
+        return str(go_address(text))
     except ValueError:
         return None

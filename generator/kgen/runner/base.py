@@ -1,32 +1,35 @@
-"""One run of the runner: where it works, what it was told, how it reads, writes, reports and waits."""
+"""What the steps share: the run, files, status, and waiting."""
 
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
+
+# Exit codes. 0 is success.
+FAILED = 1
+PERSON_MUST_ACT = 2
+WAIT_RAN_OUT = 3
+PAYLOAD_UNUSABLE = 4
+
+STATUS = "/run/kgen/status.json"
+SEE_KUBELET = "see journalctl -u kubelet"
 
 
 class Stop(Exception):
-    """The run ends here: exit code, one sentence, what to do about it."""
-
-    pass
+    """The run ends here. Its arguments are the exit code, one sentence, and what to do about it."""
 
 
 class Pending(OSError):
-    """What is waited for is not there yet; says what is there instead."""
-
-    pass
-
-
-STATUS = "/run/kgen/status.json"
+    """What is waited for is not there yet. Its argument says what is there instead."""
 
 
 class Run:
-    """What the steps share.
+    """One run of the program.
 
-    ``root`` stands before every path, ``kubelet`` is the command in systemctl's place; ``body`` is the
-    payload as fetched, then its verified body; ``sha256`` names it; ``finished`` are the steps that need not run
-    again, with the seconds they took; ``asked`` are the addresses of masters that were told by the guard.
+    ``root`` stands before every path, ``kubelet`` is the command in systemctl's place. ``body`` is that of the payload,
+    ``sha256`` its checksum. ``finished`` maps the recorded steps to the seconds they took. ``replaces`` says that an
+    earlier payload of this cluster has begun here. ``link`` is the connection to the API server.
     """
 
     def __init__(self, root: str, kubelet: str) -> None:
@@ -34,39 +37,50 @@ class Run:
         self.root = root
         self.kubelet = kubelet
         self.start = time.monotonic()
-        self.step = self.sha256 = ""
-        self.body: Any = None
-        self.finished: Any = {}
+        self.step = ""
+        self.sha256 = ""
+        self.body: dict[str, Any] = {}
+        self.finished: dict[str, float] = {}
+        self.replaces = False
         self.link: Any = None
-        self.listener: Any = None
-        self.asked: Any = set()
 
 
 def read(path: str) -> str:
-    """Return the text of a file; what is no text in it becomes U+FFFD, which no checksum takes for the original."""
-    with open(path, encoding="utf-8", errors="replace") as file:
+    """Return the text of a file. Bytes that are not UTF-8 become U+FFFD, so that a checksum does not match."""
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
         return file.read()
 
 
-def load(path: str) -> Any:
-    """Return the content of a JSON file that may not be there yet."""
-    return json.loads(read(path)) if os.path.exists(path) else {}
+def load(path: str) -> dict[str, Any]:
+    """Return the content of a JSON file, empty if there is no such file.
+
+    A file that holds no JSON object stops the run: a power cut or a full disk may have damaged it.
+    """
+    if not os.path.exists(path):
+        return {}
+    try:
+        content = json.loads(read(path))
+        if isinstance(content, dict):
+            return content
+    except ValueError:
+        pass
+    raise Stop(PERSON_MUST_ACT, f"{path} is damaged: it is not a JSON object", f"rm {path}, then reboot")
 
 
-def write(path: str, text: str, mode: int = 0o644) -> None:
-    """Put a whole file at ``path``, with its mode from its first moment there; a reader never sees half of it."""
+def write(path: str, content: Any, mode: int = 0o644) -> None:
+    """Put a whole file of text or bytes at ``path``, with its mode from the first moment. A reader never sees half."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    # Not a static pod to the kubelet, and the next attempt takes the same name.
+    # The kubelet ignores names that begin with a dot, and the next attempt takes the same name.
     temp = f"{folder}/.{name}"
     try:
-        with open(temp, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(text)
+        with open(temp, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
     except OSError as problem:
-        # A full disk says only that, and says it again when the file is closed.
+        # The error of a full disk names no file.
         problem.filename = path
         raise
     os.rename(temp, path)
@@ -82,16 +96,16 @@ def tell(run: Run, phase: str, error: str = "", hint: str = "", code: int = 0) -
     write(run.root + STATUS, json.dumps(story))
 
 
-def wait(run: Run, what: str, probe: Any, seconds: float = 240, hint: str = "see journalctl -u kubelet") -> Any:
-    """Return what ``probe()`` returns as soon as it raises nothing, for at most ``seconds`` times waitFactor.
+def wait(run: Run, what: str, probe: Callable[[], Any], seconds: float = 240, hint: str = SEE_KUBELET) -> Any:
+    """Return what ``probe`` returns, as soon as it raises no OSError; wait at most ``seconds`` times waitFactor.
 
-    What is missing is reported at once, each minute, and five seconds later when it changes. Pauses grow with the
-    time already waited, so that neither the machine's processor nor a cluster that many wait for is kept busy.
+    The console says what is missing at once, every minute, and when it changes, at most every five seconds. The pauses
+    grow with the time already waited, so that neither the processor nor the cluster is kept busy.
     """
     begin = time.monotonic()
     seconds *= run.body["waitFactor"]
-    told: Any = ""
-    due: Any = 0
+    told = ""
+    due = 0.0
     while True:
         try:
             return probe()
@@ -99,9 +113,10 @@ def wait(run: Run, what: str, probe: Any, seconds: float = 240, hint: str = "see
             error = f"waiting for {what}: {problem}"
         waited = time.monotonic() - begin
         if waited > seconds:
-            raise Stop(3, f"gave up after {seconds:g} s {error}", hint)
-        if waited >= due - 55 * (error != told):
+            raise Stop(WAIT_RAN_OUT, f"gave up after {seconds:g} s {error}", hint)
+        if waited >= due - (55 if error != told else 0):
             tell(run, "waiting", error, hint)
             print(f"kgen: {error}; {hint}")
-            told, due = error, waited + 60
+            told = error
+            due = waited + 60
         time.sleep(min(2, 0.2 + waited / 100))

@@ -1,6 +1,6 @@
 """Labels that a kubelet may not set: a timer on the masters sets them, until each listed Node has its own.
 
-It runs on machines that are done, so with nothing of the payload but this file, and as the administrator.
+It runs on masters whose API server serves, with /etc/kgen/labels.json and the administrator's kubeconfig.
 """
 
 import base64
@@ -8,14 +8,12 @@ import json
 import os
 import re
 
-from .answers import expect
-from .api import MERGE, ask, connect
-from .base import read, write
-from .loop import VERBS
+from .api import MERGE, ask, connect, expect
+from .base import FAILED, read, write
 
 
 def set_missing(root: str) -> None:
-    """Set every label that a Node lacks, never one that it has; when no Node is missing, the timer goes."""
+    """Set every label that a Node lacks, never one that it has. When no Node is missing, disable the timer."""
     values = re.findall(r'client-.*-data: "?([\w+/=]+)', read(root + "/etc/kubernetes/admin.conf"))
     path = root + "/run/kgen/admin.pem"
     write(path, "".join(base64.b64decode(value).decode() for value in values), 0o600)
@@ -25,11 +23,11 @@ def set_missing(root: str) -> None:
     missing = []
     for name, labels in wanted["nodes"].items():
         path = "/api/v1/nodes/" + name
-        status, said = ask(link, "GET", path)
+        status, text = ask(link, "GET", path)
         if status == 404:
             missing.append(name)
             continue
-        there = json.loads(expect(status, said))["metadata"]["labels"]
+        there = json.loads(expect(status, text))["metadata"]["labels"]
         lacking = {key: value for key, value in labels.items() if key not in there}
         if lacking:
             expect(*ask(link, "PATCH", path, {"metadata": {"labels": lacking}}, MERGE))
@@ -41,13 +39,10 @@ def set_missing(root: str) -> None:
 
 
 def label(root: str) -> int:
-    """Do it, and say in one line why it cannot be done now."""
+    """Set the labels; print on one line why that is not possible now."""
     try:
         set_missing(root)
     except OSError as problem:
         print("kgen: labels:", problem)
-        return 1
+        return FAILED
     return 0
-
-
-VERBS["--labels"] = label

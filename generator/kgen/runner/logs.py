@@ -1,34 +1,30 @@
-"""What a component says for itself, where it is waited for in vain."""
+"""The log of a component that does not come up."""
 
-import collections
 import glob
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
-from .base import Run, Stop, wait
-
-TOKEN = r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"
+from .base import WAIT_RAN_OUT, Run, Stop, read, wait
 
 
-def watch(run: Run, name: str, what: str, probe: Any) -> Any:
-    """Wait for what the static pod ``name`` does; when that runs out, print the end of its newest log.
+def watch(run: Run, name: str, what: str, probe: Callable[[], Any]) -> Any:
+    """Wait for what the static pod ``name`` does. When the wait runs out, print the last ten lines of its newest log.
 
-    The log's last line goes into the error, too. Lines with something like a bootstrap token are left out.
+    The last line is part of the error, too.
     """
     try:
         return wait(run, what, probe)
     except Stop as stop:
-        code, error, hint = stop.args
-        if code != 3:
-            raise
+        _, error, hint = stop.args
+    last = "no log, has the kubelet started it?"
     paths = glob.glob(f"{run.root}/var/log/pods/kube-system_{name}-*/{name}/*.log")
-    lines = [f"no log, has the kubelet started {name}?"]
-    if paths:
-        with open(max(paths, key=os.path.getmtime), errors="replace") as file:
-            # After the time, the stream and whether it is a whole line.
-            lines += (line.rstrip()[:400].split(" ", 3)[-1] for line in collections.deque(file, 10))
-    lines = [line for line in lines[bool(paths) :] if not re.search(TOKEN, line)]
-    for line in lines:
-        print(f"{name}: {line}")
-    raise Stop(3, f"{error}; {name}: {''.join(lines[-1:])[:200]}", hint)
+    for line in read(max(paths, key=os.path.getmtime)).splitlines()[-10:] if paths else []:
+        # A line begins with the time, the stream and whether it is a whole line.
+        text = line.split(" ", 3)[-1][:400]
+        # Not a line with what looks like a bootstrap token.
+        if not re.search(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b", text):
+            print(f"{name}: {text}")
+            last = text[:200]
+    raise Stop(WAIT_RAN_OUT, f"{error}; {name}: {last}", hint)

@@ -1,32 +1,27 @@
-"""The machine around the cluster: kernel, kubelet, what is left behind."""
+"""The machine around the cluster: kernel, kubelet, and removing what is left behind."""
 
 import glob
 import json
 import os
+import pickle
 import re
+import site
 import socket
+import zlib
+from typing import Any
 
-from .base import Pending, Run, Stop, load, read, wait, write
+from .base import FAILED, PERSON_MUST_ACT, Pending, Run, Stop, load, read, wait, write
 from .payload import PAYLOAD
 
 CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 DONE = "/var/lib/kgen/done"
-# First a credential of the runner's own, then cloud-init's copies of the user-data, and what it made of it. An empty
-# .pkl is none to the next boot.
-COPIES = (
-    "/run/kgen/*.pem",
-    "/var/lib/cloud/instances/*/*.pkl",
-    "/var/lib/cloud/instances/*/*.txt*",
-    "/run/cloud-init/combined*",
-    "/run/cloud-init/*sensitive*",
-)
 
 
 def mend(run: Run) -> None:
-    """Remove what a power cut has left empty of the kubelet's own certificates: it would never start again.
+    """Remove empty certificate files left by a power cut: the kubelet would not start with them.
 
-    The kubelet does not flush all that it writes there. It makes its server's anew, of which it needs both files, and
-    its client's as long as it can bootstrap; later the one before the last must do.
+    The kubelet recreates its serving certificate when either file is missing, and its client certificate while
+    bootstrap-kubelet.conf exists. Later the newest client certificate that is whole takes its place.
     """
     folder = run.root + "/var/lib/kubelet/pki/kubelet"
     paths = glob.glob(folder + "*")
@@ -41,11 +36,11 @@ def mend(run: Run) -> None:
 
 
 def system(run: Run) -> None:
-    """Load kernel modules and set kernel parameters, as their files, which are there by now, do at the next boot."""
+    """Load kernel modules and set kernel parameters for this boot. At later boots their files do that."""
     names = read(run.root + "/etc/modules-load.d/kgen.conf").split()
     missing = [name for name in names if not os.path.exists(f"{run.root}/sys/module/{name}")]
     if missing and os.system(f"modprobe -ad {run.root}/ " + " ".join(missing)):
-        print("warning: no module", *missing)
+        print("warning: cannot load kernel modules:", *missing)
     for line in read(run.root + "/etc/sysctl.d/kgen.conf").splitlines():
         name, value = line.split(" = ")
         try:
@@ -53,57 +48,132 @@ def system(run: Run) -> None:
                 file.write(value)
         except OSError as error:
             if "bridge" not in name:
-                raise Stop(2, f"cannot set {name}: {error}", "allow it")
+                raise Stop(PERSON_MUST_ACT, f"cannot set {name}: {error}", f"see sysctl {name}")
             print("warning:", error)
 
 
 def kubelet(run: Run) -> None:
-    """Start the kubelet and what shall run beside it; its files are in place. What it depends on restarts before."""
+    """Call systemctl as the payload says: start the kubelet, and before it restart what it depends on."""
     for words in run.body["systemctl"]:
         if os.system(f"{run.kubelet} {words}"):
-            raise Stop(1, "cannot " + words, "see journalctl -u " + words.split()[-1])
+            raise Stop(FAILED, f"systemctl {words} failed", "see journalctl -u " + words.split()[-1])
 
 
 def certificate(run: Run) -> None:
-    """Wait until the kubelet's certificate request has been approved and signed, and flush what the kubelet wrote.
-
-    What it bootstraps with goes after this.
-    """
+    """Wait until the kubelet has its client certificate, and flush it to disk: its bootstrap credential goes next."""
 
     def probe() -> None:
         if not os.path.lexists(run.root + CURRENT):
-            raise Pending("kubectl get csr")
+            raise Pending("it is not signed yet: on a master, kubectl get csr")
 
     wait(run, "the kubelet's certificate", probe, 300)
     os.sync()
 
 
-def cleanup(run: Run) -> None:
-    """Leave no other copy of the secrets behind.
+def finalized(text: str) -> str:
+    """Return a master's kubelet.conf with the certificate that the kubelet renews by itself, as kubeadm has it."""
+    return re.sub("(client-.*)-data: .*", r"\1: " + CURRENT, text)
 
-    cloud-init's are needed until its last stage is over. When that comes after this, ``later`` comes after that.
+
+def without_payload(data: Any) -> Any:
+    """Return user-data without the payload, which comes last in it; None if it is not the text of a document.
+
+    The rest stays, because cloud-init needs it at each boot: the hostname, the user's bootcmd.
     """
-    is_over = run.step == "later" or os.path.exists(run.root + "/run/cloud-init/result.json")
-    for pattern in COPIES if is_over else COPIES[:1]:
+    text = data if isinstance(data, bytes) else str(data).encode()
+    if text[:1] == b"\x1f":
+        text = zlib.decompress(text, 47)
+    text = re.sub(rb'(\nwrite_files:)?\n+- path: "/etc/kgen/payload.json".*', b"\n", text, flags=re.S)
+    return text if text.startswith(b"#cloud-config") else None
+
+
+def forget(values: dict[str, Any]) -> None:
+    """Take the payload out of what cloud-init knows of its data source; metadata may hold the user-data, too."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            forget(value)
+        elif re.search("(user|vendor|custom)[-_]?data", str(name), re.I):
+            values[name] = without_payload(value)
+
+
+def source_without_payload(data: bytes) -> Any:
+    """Return cloud-init's pickled data source without the payload, None if it cannot be read.
+
+    Without its data source, cloud-init takes the machine for a new one where it finds no user-data at the next boot.
+    """
+    try:
+        # cloud-init's classes are among the site-packages, which this program does without.
+        site.main()
+        source = pickle.loads(data)
+        forget(vars(source))
+        return pickle.dumps(source)
+    except Exception as problem:
+        # Only its kind: its message may quote the user-data.
+        print(f"kgen: emptied cloud-init's obj.pkl: {type(problem).__name__}")
+        return None
+
+
+# cloud-init's copies of the user-data, and what is left of them. It writes those that are emptied at each boot.
+COPIES = {
+    "/var/lib/cloud/instances/*/obj.pkl": source_without_payload,
+    "/var/lib/cloud/seed/nocloud*/user-data": without_payload,
+    "/var/lib/cloud/instances/*/*.txt*": None,
+    "/run/cloud-init/combined*": None,
+    "/run/cloud-init/*sensitive*": None,
+}
+
+
+def cleanup(run: Run) -> None:
+    """Remove the other copies of the secrets.
+
+    cloud-init needs its copies until its last stage is over. If that is still to come, ``later`` removes them.
+    """
+    copies: Any = {"/run/kgen/*.pem": None}
+    if run.step == "later" or os.path.exists(run.root + "/run/cloud-init/result.json"):
+        copies.update(COPIES)
+    for pattern, change in copies.items():
         for path in glob.glob(run.root + pattern):
-            os.chmod(path, 0o600)
-            os.truncate(path, 0)
+            with open(path, "rb") as file:
+                data = file.read()
+            # A seed may be a disc.
+            if data and os.access(path, os.W_OK):
+                write(path, (change and change(data)) or b"", 0o600)
 
 
 def done(run: Run) -> None:
-    """Record what this machine is; then the payload goes."""
-    write(run.root + DONE, json.dumps({"payload": run.sha256, "hostname": socket.gethostname()}))
+    """Record that this machine is done; then remove the payload."""
+    cleanup(run)
+    name = socket.gethostname()
+    # A clone of this machine, or a machine from an image of it, has another hostname and must not become its Node.
+    write(run.root + "/etc/systemd/system/kubelet.service.d/kgen-hostname.conf", f"[Unit]\nConditionHost={name}\n")
+    files = [file[0] for file in run.body["files"]]
+    record = {"payload": run.sha256, "hostname": name, "pool": run.body.get("pool"), "files": files}
+    write(run.root + DONE, json.dumps(record))
     os.remove(run.root + PAYLOAD)
 
 
 def later(run: Run) -> None:
-    """Take away what cloud-init has left or delivered again to a machine that is done; no other payload is applied."""
+    """Remove what cloud-init left, or delivered again, on a machine that is done. Another payload is not applied.
+
+    Start the kubelet: it has not started if the hostname came late.
+    """
     run.step = "later"
     cleanup(run)
     path = run.root + PAYLOAD
+    record = load(run.root + DONE)
+    mine = found = record.get("payload")
     if os.path.exists(path):
-        found = [*re.findall('"sha256":"([0-9a-f]{64})', read(path)), "(damaged)"]
+        found = "".join(re.findall(r'"sha256"\W+(\w{64})', read(path))[:1]) or "(damaged)"
         os.remove(path)
-        mine = load(run.root + DONE)["payload"]
-        if mine != found[0]:
-            raise Stop(2, f"payload {found[0]} is not applied, this machine has {mine}", "rebuild this machine")
+    name = record.get("hostname")
+    now = socket.gethostname()
+    if name != now:
+        error = f"this machine was {name} of its cluster, and its hostname is {now}: the kubelet does not start"
+        hint = f"on that machine: hostnamectl set-hostname {name}, then reboot; a clone needs a new disk and user-data"
+        raise Stop(PERSON_MUST_ACT, error, hint)
+    os.system(f"{run.kubelet} start kubelet")
+    # After kgen apply, the user-data still has the payload from before.
+    if found not in (mine, *record.get("earlier", [])):
+        error = f"the user-data has payload {found}, which is not applied: this machine has {mine}"
+        files = record.get("pool") or name
+        raise Stop(PERSON_MUST_ACT, error, f"kgen apply cluster.yaml {files} | ssh root@{name} sh, where kgen is")

@@ -1,19 +1,39 @@
 """The steps of a master."""
 
 import json
-import re
-import sys
 
-from .answers import expect, node_path
-from .api import MERGE, ask, connect, get
+from .api import MERGE, ask, connect, expect, get, node_path
 from .base import Run, read, write
+from .cri import runtime
 from .files import files, stage
 from .guard import etcd_guard
 from .logs import watch
-from .loop import main
-from .machine import CURRENT, certificate, cleanup, done, kubelet, system
-from .preflight import preflight
+from .loop import EVERY_RUN, ONCE
+from .machine import certificate, cleanup, done, finalized, kubelet, mend, system
+from .payload import clock, fetch
+from .preflight import addresses_free, installed, kernel, node_name, nothing_there, run_checks, swap
+from .preflight_master import data_directory, firewall, images, size
 from .publish import APISERVER, api, manifests, publish
+
+# The checks of the step preflight.
+CHECKS = (
+    nothing_there,
+    addresses_free,
+    node_name,
+    swap,
+    installed,
+    kernel,
+    runtime,
+    size,
+    firewall,
+    data_directory,
+    images,
+)
+
+
+def preflight(run: Run) -> None:
+    """Check the machine before anything is changed."""
+    run_checks(run, CHECKS)
 
 
 def healthy(run: Run, name: str, url: str) -> None:
@@ -23,8 +43,10 @@ def healthy(run: Run, name: str, url: str) -> None:
 
 
 def etcd(run: Run) -> None:
-    """Wait until etcd is ready; the kubelet found its static pod when it started."""
-    healthy(run, "etcd", run.body["etcd"]["healthURL"])
+    """Wait until etcd is healthy. The kubelet found its static pod when it started."""
+    url = run.body["etcd"]["healthURL"]
+    if url:
+        healthy(run, "etcd", url)
 
 
 def serves(run: Run, path: str) -> None:
@@ -33,9 +55,9 @@ def serves(run: Run, path: str) -> None:
 
 
 def apiserver(run: Run) -> None:
-    """Start kube-apiserver, unless it was with etcd, and wait until it is ready but for its default roles.
+    """Write the static pod of kube-apiserver unless etcd_guard has, and wait until it is ready except for its roles.
 
-    They take longest, and the super-admin needs none.
+    The default roles take longest, and the super-admin needs none.
     """
     if run.body["etcd"]["others"]:
         stage(run, "apiserver")
@@ -43,13 +65,13 @@ def apiserver(run: Run) -> None:
 
 
 def controllers(run: Run) -> None:
-    """Start kube-controller-manager and kube-scheduler once kube-apiserver is ready: they give up on it after 10 s."""
+    """Start kube-controller-manager and kube-scheduler once kube-apiserver is ready: they wait only 10 s for it."""
     serves(run, "/readyz")
     stage(run, "controllers")
 
 
 def controllers_healthy(run: Run) -> None:
-    """Wait for both."""
+    """Wait until kube-controller-manager and kube-scheduler are healthy."""
     for name, url in run.body["health"]:
         healthy(run, name, url)
 
@@ -57,17 +79,18 @@ def controllers_healthy(run: Run) -> None:
 def kubelet_finalize(run: Run) -> None:
     """Point kubelet.conf at the certificate that the kubelet renews by itself, as kubeadm does.
 
-    The running kubelet uses it already: its certificate manager hands each new one to its connections.
+    kubeadm restarts the kubelet here. The running kubelet uses that certificate already.
     """
     certificate(run)
     path = run.root + "/etc/kubernetes/kubelet.conf"
-    write(path, re.sub("(client-.*)-data: .*", r"\1: " + CURRENT, read(path)), 0o600)
+    write(path, finalized(read(path)), 0o600)
 
 
 def mark_node(run: Run) -> None:
-    """Put the master's annotations, labels and taints on its Node, beside what is there already.
+    """Put annotations, labels and taints on this machine's Node, beside those that it has.
 
-    A taint of the same key and effect is replaced, as kubeadm does. A write in between makes this one fail: 409.
+    A taint of the same key and effect is replaced, as kubeadm does. With the resourceVersion the API server refuses
+    this write (409) if the Node changed meanwhile; then it is repeated.
     """
     path = node_path(run)
     ours = run.body["node"]
@@ -84,24 +107,42 @@ def mark_node(run: Run) -> None:
     watch(run, APISERVER, "Node " + run.body["name"], probe)
 
 
-# In boot order. A step's name is state on disk: never rename one.
+# The steps in the order in which they run. A step's name is in state.json on disk: never rename a step.
 STEPS = (
-    preflight,
-    files,
-    system,
-    etcd_guard,
-    kubelet,
-    etcd,
-    apiserver,
-    publish,
-    controllers,
-    manifests,
-    controllers_healthy,
-    kubelet_finalize,
-    mark_node,
-    cleanup,
-    done,
+    # Read the payload from cloud-init, check its checksum.
+    (fetch, EVERY_RUN),
+    # Wait until every certificate is valid.
+    (clock, EVERY_RUN),
+    # Remove certificates that a power cut left empty.
+    (mend, EVERY_RUN),
+    # Check the machine. Stop what an earlier payload has started.
+    (preflight, ONCE),
+    # Write certificates, kubeconfigs, configuration.
+    (files, ONCE),
+    # Load kernel modules, set kernel parameters.
+    (system, ONCE),
+    # If etcd may start here, write its static pod.
+    (etcd_guard, ONCE),
+    # Start the kubelet.
+    (kubelet, EVERY_RUN),
+    # Wait for etcd.
+    (etcd, ONCE),
+    # Start kube-apiserver and wait for it.
+    (apiserver, ONCE),
+    # Create kubeadm's objects.
+    (publish, ONCE),
+    # Start kube-controller-manager and kube-scheduler.
+    (controllers, ONCE),
+    # Wait for both.
+    (controllers_healthy, ONCE),
+    # Wait for the kubelet's certificate, point kubelet.conf at it.
+    (kubelet_finalize, ONCE),
+    # Label and taint this machine's Node.
+    (mark_node, ONCE),
+    # Empty the other copies of the secrets.
+    (cleanup, EVERY_RUN),
+    # Create the user's objects.
+    (manifests, ONCE),
+    # Record that this machine is done, remove the payload.
+    (done, EVERY_RUN),
 )
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], STEPS))

@@ -1,50 +1,50 @@
-"""What is checked on masters only."""
+"""Checks of masters only."""
 
 import glob
 import os
 import re
-from typing import Any
+import subprocess
+from collections.abc import Iterator
 
 from .base import Run, read
-from .cri import cri
-from .preflight import CHECKS
+from .cri import containerd_config, ctr
+from .findings import Finding
 
 
-def size(run: Run, texts: str) -> Any:
-    """On less, etcd and the API server starve."""
+def size(run: Run, texts: str) -> Iterator[Finding]:
+    """On a smaller machine etcd and the API server starve."""
     memory = int(read(run.root + "/proc/meminfo").split()[1]) >> 10
     for name, found, needed in ("NumCPU", len(os.sched_getaffinity(0)), 2), ("Mem", memory, 1700):
         if found < needed:
-            yield name, f"{found}, {needed} are needed"
+            yield Finding(name, f"this machine has {found}, a master needs {needed}")
 
 
-def firewall(run: Run, texts: str) -> Any:
+def firewall(run: Run, texts: str) -> Iterator[Finding]:
     """A service that runs has a control group of its name."""
     if glob.glob(run.root + "/sys/fs/cgroup/**/firewalld.service", recursive=True):
-        yield "Firewalld", f"is active: open {[port for _, port in run.body['ports']]}", True
+        ports = [port for _, port in run.body["ports"]]
+        yield Finding("Firewalld", f"firewalld is active: open these ports with firewall-cmd: {ports}", True)
 
 
-def data_directory(run: Run, texts: str) -> Any:
-    """Data is never deleted; the etcd guard judges what is let pass."""
+def data_directory(run: Run, texts: str) -> Iterator[Finding]:
+    """Data is never deleted. If the finding is ignored, the etcd guard decides."""
     path = run.body["etcd"]["dataDir"]
-    if os.path.isdir(run.root + path) and os.listdir(run.root + path):
-        yield "DirAvailable-" + path.replace("/", "-"), path + " is not empty: move it away"
+    if path and not run.replaces and os.path.isdir(run.root + path) and os.listdir(run.root + path):
+        yield Finding("DirAvailable-" + path.replace("/", "-"), f"{path} is not empty: mv {path} {path}.old")
 
 
-def images(run: Run, texts: str) -> Any:
-    """What is not there will be pulled, containerd's own sandbox image too (named in its configuration to 1.7)."""
+def images(run: Run, texts: str) -> Iterator[Finding]:
+    """The kubelet pulls an image that is not on the machine. The sandbox image is containerd's own."""
     try:
-        texts += str(run.body["objects"]) + str(cri(run, texts, b"RuntimeService/Status", b"\x08\1"))
-        for image in dict.fromkeys(
-            re.findall(r"\b(?:sandboxI|i)mage\W+([\w./-]+(?::\d+/[\w./-]+)?[:@][\w.@:-]+)(?![\w/])", texts)
-        ):
-            # Its length is one byte, and so is that of what is around it.
-            if len(image) < 120:
-                message = b"\n%c\n%c%b" % (len(image) + 2, len(image), image.encode())
-                if b"sha256:" not in cri(run, texts, b"ImageService/ImageStatus", message):
-                    yield "ImagePull", image + " is not on this machine", run.body["pull"]
-    except OSError:
+        there = ctr(run, texts, "--namespace", "k8s.io", "images", "ls", "--quiet").split()
+        sandbox = re.findall(r"sandbox(?:_image)? = [\"']([^\"']+)", containerd_config(run))
+    except (OSError, subprocess.SubprocessError):
+        # The check runtime has said so.
         return
-
-
-CHECKS += [size, firewall, data_directory, images]
+    texts += str(run.body["objects"])
+    named = re.findall(r"\bimage\W+([\w./-]+(?::\d+/[\w./-]+)?[:@][\w.@:-]+)(?![\w/])", texts)
+    for image in dict.fromkeys(named + sandbox):
+        # containerd keeps whole names, and of a name with tag and digest only the digest.
+        kept = re.sub(r":[\w.-]+@", "@", image)
+        if not {kept, "docker.io/" + kept, "docker.io/library/" + kept}.intersection(there):
+            yield Finding("ImagePull", image + " is not on this machine", run.body["pull"])

@@ -1,1 +1,1 @@
-"""The secrets bundle: everything that came from randomness or the clock, made once and kept."""
+"""The secrets bundle: everything that cannot be computed again, created once and kept."""

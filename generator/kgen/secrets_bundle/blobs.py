@@ -1,4 +1,4 @@
-"""What of the bundle goes to which machine, and when it ends."""
+"""The key material that each machine gets from the bundle, and when it expires."""
 
 from __future__ import annotations
 
@@ -6,52 +6,47 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
-from kgen.config.model import Cluster, Machine
+from kgen.model import Cluster, Machine
 from kgen.payload import Blob
-from kgen.pki.table import CERTS
+from kgen.pki.table import SERVICE_ACCOUNT_FILES, CertSpec, certificates_of, file_names
 from kgen.secrets_bundle.model import Bundle, Entry
 
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n([^-]+)-----END")
-_SHIPPED_CA_KEY = "ca"
-"""The controller-manager signs with it; the keys of the other CAs leave the bundle only with ``shipCAKeys: all``."""
 
 
 def machine_blobs(bundle: Bundle, cluster: Cluster, machine: Machine) -> dict[str, Blob]:
     """Return the key material of ``machine`` by the names of docs/reference/payload.md, in the table's order.
 
-    A master gets its own certificates and keys, the service account's, the administrators' and the CAs; a node or
-    pool the cluster's CA certificate only. What the masters share is the same bytes for each.
+    A master gets its own certificates and keys, the service account's, the administrators' and the CAs'. A node or
+    pool gets the cluster CA's certificate only. Material that the masters share has the same bytes on each.
     """
-    if machine.role == "node":
-        return {"ca.crt": _blob(bundle.authorities["ca"].certificate)}
     blobs: dict[str, Blob] = {}
-    for row, entry in _entries(bundle, machine):
-        blobs[f"{row}.crt"] = _blob(entry.certificate)
-        ships_key = row not in bundle.authorities or row == _SHIPPED_CA_KEY or cluster.pki.ship_ca_keys == "all"
-        if ships_key and entry.key is not None:
-            blobs[f"{row}.key"] = _blob(entry.key)
-    blobs["sa.key"] = _blob(bundle.service_account.key)
-    blobs["sa.pub"] = _blob(bundle.service_account.public)
+    for spec, entry in _entries(bundle, cluster, machine):
+        # The file of a cluster's own CA has no more than the CA: every certificate in it would be trusted.
+        texts = (entry.alone if spec.ca is None and spec.cn else entry.certificate, entry.key)
+        for name, text in zip(file_names(spec, cluster, machine.role), texts, strict=False):
+            if text is not None:
+                blobs[name] = _blob(text)
+    if machine.role == "master":
+        pair = bundle.service_account
+        blobs |= {name: _blob(text) for name, text in zip(SERVICE_ACCOUNT_FILES, (pair.key, pair.public), strict=True)}
     return blobs
 
 
-def validity(bundle: Bundle, machine: Machine) -> dict[str, tuple[int, int]]:
-    """Return from when and until when each certificate among the machine's blobs holds, in seconds since 1970."""
+def validity(bundle: Bundle, cluster: Cluster, machine: Machine) -> dict[str, tuple[int, int]]:
+    """Return NotBefore and NotAfter of each certificate among the machine's blobs, in seconds since 1970."""
     return {
-        f"{row}.crt": (int(entry.not_before.timestamp()), int(entry.not_after.timestamp()))
-        for row, entry in _entries(bundle, machine)
+        file_names(spec, cluster, machine.role)[0]: (
+            int(entry.not_before.timestamp()),
+            int(entry.not_after.timestamp()),
+        )
+        for spec, entry in _entries(bundle, cluster, machine)
     }
 
 
-def earliest_expiry(bundle: Bundle, machine: Machine) -> datetime:
-    """Return when the first certificate among the machine's blobs ends."""
-    return min(entry.not_after for _, entry in _entries(bundle, machine))
-
-
 def ca_fingerprint(bundle: Bundle) -> str:
-    """Return ``sha256:<hex>`` of the cluster CA's certificate: tells one cluster from another."""
+    """Return ``sha256:<hex>`` of the cluster CA's certificate, which identifies the cluster."""
     return "sha256:" + hashlib.sha256(_blob(bundle.authorities["ca"].certificate).der[0]).hexdigest()
 
 
@@ -60,18 +55,14 @@ def tokens(bundle: Bundle) -> tuple[str, ...]:
     return bundle.tokens
 
 
-def _entries(bundle: Bundle, machine: Machine) -> Iterator[tuple[str, Entry]]:
+def _entries(bundle: Bundle, cluster: Cluster, machine: Machine) -> Iterator[tuple[CertSpec, Entry]]:
     """Yield row and entry of every certificate the machine gets."""
-    if machine.role == "node":
-        yield "ca", bundle.authorities["ca"]
-        return
     entries: Mapping[str, Entry] = bundle.entries
-    for spec in CERTS:
-        name = spec.name if spec.scope == "cluster" else f"{machine.name}/{spec.name}"
-        yield spec.name, entries[name]
+    for spec in certificates_of(cluster, machine.role):
+        yield spec, entries[spec.entry_name(machine.name)]
 
 
 def _blob(pem: str) -> Blob:
-    """Return the blocks of ``pem``, which all carry the same label."""
+    """Return the blocks of ``pem``, which all have the same label."""
     blocks = _PEM.findall(pem)
     return Blob(blocks[0][0], tuple(base64.b64decode(body) for _, body in blocks))

@@ -1,4 +1,4 @@
-"""Who else could read the bundle: permissions and git."""
+"""Warnings if others could read the bundle: permissions and git."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _GIT_PATIENCE_SECONDS = 10
 
 
 def exposure(path: Path) -> tuple[Problem, ...]:
-    """Return a warning for each way in which the bundle at ``path``, existing or not, could get into other hands."""
+    """Return a warning for each way in which others could get the bundle at ``path``, which may not exist yet."""
     return tuple(warning for warning in (mode_warning(path), git_warning(path)) if warning)
 
 
 def mode_warning(path: Path) -> Problem | None:
-    """Return a warning when others may read or change the file."""
+    """Return a warning if other users may read or change the file."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:
@@ -29,7 +29,7 @@ def mode_warning(path: Path) -> Problem | None:
 
 
 def git_warning(path: Path) -> Problem | None:
-    """Return a warning when the file stands in a git work tree and git tracks it or would add it.
+    """Return a warning if the file is in a git work tree, and git tracks it or would add it.
 
     git runs only when there is a ``.git`` in a directory above. Without git, or when git cannot tell, there is none.
     """

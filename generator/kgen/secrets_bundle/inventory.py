@@ -1,4 +1,4 @@
-"""What the bundle holds, for tables and pins. Reads certificates, and so takes the time cryptography takes to load."""
+"""The content of the bundle, for tables and pins. It reads certificates, so it imports cryptography, which is slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CAS = {spec.name: spec.ca for spec in CERTS}
 
 @dataclass(frozen=True, slots=True)
 class CertificateInfo:
-    """One certificate of the bundle as people look at it.
+    """One certificate of the bundle, for display.
 
     ``ca`` is empty for a CA. ``subject`` is ``O=…, CN=…``. ``sans`` are DNS names, then addresses. ``serial`` is
     the serial number in hexadecimal. ``algorithm`` is the key's, as ``encryptionAlgorithm`` spells it.
@@ -40,7 +40,7 @@ def inventory(bundle: Bundle) -> tuple[CertificateInfo, ...]:
         found.append(
             CertificateInfo(
                 name=name,
-                ca=_ca_of(name),
+                ca=ca_of(name),
                 subject=", ".join([*(f"O={group}" for group in decoded.groups), f"CN={decoded.cn}"]),
                 not_before=decoded.not_before,
                 not_after=decoded.not_after,
@@ -61,6 +61,7 @@ def ca_cert_hash(bundle: Bundle) -> str:
     return "sha256:" + hashlib.sha256(keys.spki(public_key)).hexdigest()
 
 
-def _ca_of(name: str) -> str:
+def ca_of(name: str) -> str:
+    """Return the name of the CA of a certificate of the bundle; empty for a CA."""
     row = name if name in _CAS else name.partition("/")[2]
     return _CAS[row] or ""

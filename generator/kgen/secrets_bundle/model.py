@@ -1,4 +1,4 @@
-"""The bundle as frozen data. Key material is PEM text, as it stands in the file; nothing here decodes it."""
+"""The bundle as frozen data. Key material is PEM text, as in the file; nothing here decodes it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from kgen.pki.plan import Request
 
 API_VERSION = "kgen/v1"
 KIND = "SecretsBundle"
+_END = "-----END CERTIFICATE-----\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A master of the first render: the name and the advertise address its certificates and etcd member carry."""
+    """A master of the first render: the name and advertise address in its certificates and etcd member."""
 
     name: str
     address: str
@@ -26,9 +27,10 @@ class Member:
 class Entry:
     """A certificate and its key. ``certificate`` may hold its chain after it.
 
-    ``key`` is None where it is kept elsewhere, which only a CA's can be. The dates and the algorithm say what stands
-    in the certificate, for people and so that reading them needs no cryptography. ``line`` is where the entry
-    stands in the file, 0 for one that was made just now.
+    ``key`` is None if it is kept outside the bundle, which is possible for CAs only. The dates and the algorithm repeat
+    the certificate's, so that reading them needs no cryptography. ``is_accepted``: kgen has not issued this leaf, and
+    it may say more than kgen asks for. ``is_intermediate``: another CA signed this CA. ``line`` is the line in the file
+    where the entry starts, 0 for a new entry.
     """
 
     certificate: str = field(repr=False)
@@ -36,7 +38,14 @@ class Entry:
     algorithm: str
     not_before: datetime
     not_after: datetime
+    is_accepted: bool = False
+    is_intermediate: bool = False
     line: int = field(default=0, compare=False)
+
+    @property
+    def alone(self) -> str:
+        """Return the certificate without its chain."""
+        return self.certificate.partition(_END)[0] + _END
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +59,29 @@ class ServiceAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptionKey:
+    """A provider of an EncryptionConfiguration, and the only key it has there; ``identity`` has none.
+
+    ``secret`` is base64.
+    """
+
+    provider: str
+    name: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
-    """Everything of one cluster that came from randomness or the clock.
+    """Everything of one cluster that cannot be computed again.
 
     ``authorities`` and ``certificates`` are keyed by the names of ``kgen.pki.plan``. ``tokens`` has one bootstrap
-    token for each entry of ``bootstrapTokens``, ``password_hashes`` one crypt hash for each user with a password,
-    ``pod_ranges`` the range of each machine's pods where kgen assigns them, also of machines that are gone.
-    ``verified`` is the ``digest`` at which every key and certificate was last verified. ``file`` is where the bundle
-    was read from, for messages.
+    token for each entry of ``bootstrapTokens``, ``requests`` the private key of each certificate that was requested
+    from a CA outside and has not come back, ``encryption_keys`` what encrypts objects in etcd, the first
+    one now, ``password_hashes`` one crypt hash for each user with a password,
+    ``pod_ranges`` the range of each machine's pods if kgen assigns them, also of removed machines. ``seen_running`` is
+    when kgen first saw the cluster run: documents rendered after that do not let an empty etcd start. ``verified`` is
+    the ``digest`` of the last verification of all keys and certificates. ``file`` is the file that the bundle was read
+    from, for messages.
     """
 
     masters: tuple[Member, ...]
@@ -65,8 +89,11 @@ class Bundle:
     certificates: Mapping[str, Entry]
     service_account: ServiceAccount
     tokens: tuple[str, ...] = field(default=(), repr=False)
+    requests: Mapping[str, str] = field(default_factory=dict, repr=False)
+    encryption_keys: tuple[EncryptionKey, ...] = field(default=(), repr=False)
     password_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
     pod_ranges: Mapping[str, str] = field(default_factory=dict)
+    seen_running: datetime | None = None
     verified: str = ""
     file: str = field(default="", compare=False)
 
@@ -75,12 +102,22 @@ class Bundle:
         """Return authorities and certificates by name."""
         return {**self.authorities, **self.certificates}
 
+    @property
+    def external_authorities(self) -> frozenset[str]:
+        """Return the names of the CAs whose keys are kept outside the bundle."""
+        return frozenset(name for name, entry in self.authorities.items() if entry.key is None)
+
+    @property
+    def intermediate_authorities(self) -> frozenset[str]:
+        """Return the names of the CAs that other CAs signed."""
+        return frozenset(name for name, entry in self.authorities.items() if entry.is_intermediate)
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
     """Entries by name, in the order of the requests, and the service account's pair: the kept one or a new one.
 
-    ``clamped`` names the leaves that end before their validity is over, because their CA does.
+    ``clamped`` names the leaves whose validity was shortened, because their CA expires earlier.
     """
 
     entries: Mapping[str, Entry]
@@ -89,12 +126,16 @@ class Issued:
 
 
 def digest(bundle: Bundle, requests: Iterable[Request]) -> str:
-    """Return a digest of the key material and of what every certificate must say.
+    """Return a digest of the key material and of the requests.
 
-    As long as it is the one that was noted when everything was last verified, nothing needs verifying.
+    While it equals the digest of the last verification, nothing needs to be verified again.
     """
     entries = {
-        name: [entry.certificate, entry.key, entry.algorithm, entry.not_before.isoformat(), entry.not_after.isoformat()]
+        name: [
+            *(entry.certificate, entry.key, entry.algorithm),
+            *(entry.not_before.isoformat(), entry.not_after.isoformat()),
+            *(["accepted"] if entry.is_accepted else []),
+        ]
         for name, entry in bundle.entries.items()
     }
     pair = bundle.service_account

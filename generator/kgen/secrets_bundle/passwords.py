@@ -1,4 +1,4 @@
-"""Crypt hashes of console users' passwords, made once and kept as long as they fit."""
+"""Crypt hashes of console users' passwords, created once and kept while they match the password."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kgen.config.model import User
 from kgen.errors import InputError
+from kgen.model import User
 from kgen.secrets_bundle.source import Source
 
 ROUNDS = 5000
-"""sha512-crypt's own default. More would be spent again at every render, to find that the password is the same."""
+"""The default of sha512-crypt. Every render computes the hash again to compare it, so more rounds cost time."""
 
 
 def password_hashes(users: Sequence[User], kept: Mapping[str, str], source: Source) -> dict[str, str]:

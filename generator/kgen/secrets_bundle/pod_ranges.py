@@ -12,8 +12,8 @@ from ipaddress import ip_network
 from itertools import pairwise
 
 from kgen.config import pod_ranges
-from kgen.config.model import Cluster, Network
 from kgen.errors import InputError
+from kgen.model import Cluster, Network
 
 _ONCE = "ranges are kept from the first render on, because running machines route to them: "
 
@@ -21,7 +21,7 @@ _ONCE = "ranges are kept from the first render on, because running machines rout
 def assign(cluster: Cluster, kept: Mapping[str, str], file: str = "") -> dict[str, str]:
     """Return the range of every machine by name: what its ``podCIDR`` says, what is ``kept``, else the next free one.
 
-    What is kept of other machines stays. Without the plugin bridge all is left as it is. ``file`` is the bundle's.
+    Ranges of other machines are kept. Without the plugin bridge all is left as it is. ``file`` is the bundle's.
 
     Raises:
         InputError: a kept range does not fit the cluster file any more, or no range is left.
@@ -37,7 +37,7 @@ def assign(cluster: Cluster, kept: Mapping[str, str], file: str = "") -> dict[st
     ranges.update(zip(wanting, pod_ranges.free(subnet, ranges.values()), strict=False))
     if wanting and wanting[-1] not in ranges:
         message = f"networking.podSubnet {subnet} has no range left for {wanting[-1]}"
-        hint = f"give it a smaller one with `podCIDR:`, or remove machines that are gone from podCIDRs in {file}"
+        hint = f"give it a smaller one with `podCIDR:`, or delete the lines of removed machines from podCIDRs in {file}"
         raise InputError(message, hint)
     order = dict.fromkeys((*(machine.name for machine in cluster.machines), *ranges))
     return {name: str(ranges[name]) for name in order}
@@ -55,12 +55,12 @@ def _refuse_conflicts(subnet: Network, given: Mapping[str, Network], old: Mappin
     for name, network in old.items():
         if network.version != subnet.version or not network.subnet_of(subnet):  # type: ignore[arg-type]
             message = f"the range {network} of {name} is not a part of networking.podSubnet {subnet}"
-            hint = f"{_ONCE}put podSubnet back; or remove podCIDRs from {file}, render, and rebuild every machine"
+            hint = f"{_ONCE}put podSubnet back; if the cluster never booted, remove podCIDRs from {file} and render"
             raise InputError(message, hint)
     ranges = sorted({**old, **given}.items(), key=lambda pair: pair[1])
     for pair in pairwise(ranges):
         (chosen, here), (holder, there) = sorted(pair, key=lambda item: item[0] not in given)
         if here.overlaps(there):
             message = f"the range {here} of {chosen} overlaps {there}, which {holder} has"
-            hint = f"{_ONCE}choose another podCIDR; if {holder} is gone for good, remove it from podCIDRs in {file}"
+            hint = f"{_ONCE}choose another podCIDR; if {holder} was removed, delete its line from podCIDRs in {file}"
             raise InputError(message, hint)

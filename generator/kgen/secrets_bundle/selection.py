@@ -1,16 +1,16 @@
-"""The names people give for leaves."""
+"""The names that people can use for leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kgen.config.model import Cluster
 from kgen.errors import InputError
+from kgen.model import Cluster
 from kgen.pki.plan import plan
 
 
 def leaves(cluster: Cluster, names: Iterable[str] = ()) -> frozenset[str]:
-    """Return the bundle's names of the leaves that ``names`` mean; all leaves when there are none.
+    """Return the bundle's names of the leaves that ``names`` select; all leaves if ``names`` is empty.
 
     A name is a leaf's own (``m1/etcd/server``, ``admin``), a row's (``etcd/server``: that of every master), or a
     machine's (``m1``: all of its own).
@@ -18,7 +18,8 @@ def leaves(cluster: Cluster, names: Iterable[str] = ()) -> frozenset[str]:
     Raises:
         InputError: a name means no leaf, or is a CA's.
     """
-    requests = plan(cluster)
+    requests = tuple(request for request in plan(cluster) if not request.is_brought)
+    brought = {request.name for request in plan(cluster) if request.is_brought}
     authorities = {request.name for request in requests if request.ca is None}
     groups: dict[str, set[str]] = {}
     for key in ("machine", "row", "name"):  # a later key wins: a machine may be called "admin"
@@ -29,10 +30,12 @@ def leaves(cluster: Cluster, names: Iterable[str] = ()) -> frozenset[str]:
         groups |= found
     chosen: set[str] = set()
     for name in names:
+        if name in brought and name not in groups:
+            raise InputError(f"{name!r} comes from a file of yours", "replace the file, then run `kgen render`")
         if name in authorities and name not in groups:
             raise InputError(f"{name!r} is a CA: its key is the cluster's identity and is not renewed")
         if name not in groups:
-            import difflib  # slow to load, and only needed to help
+            import difflib  # slow to load, and only needed for the hint
 
             near = difflib.get_close_matches(name, groups, n=1)
             raise InputError(f"there is no certificate {name!r}", f"did you mean {near[0]!r}?" if near else "")

@@ -1,4 +1,4 @@
-"""Every key and certificate checked against each other and what they must say. Imports cryptography; import it late."""
+"""The checks that keys, certificates and requests fit each other. Imports cryptography: import this module late."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 
 from kgen.errors import Problem, ProblemsError
 from kgen.pki import keys
+from kgen.pki.checks import shortfalls
 from kgen.pki.inspect import Decoded, decode, differences, is_signed_by
 from kgen.pki.plan import Request
+from kgen.secrets_bundle.format import RESTORE
 from kgen.secrets_bundle.model import Bundle, Entry, ServiceAccount
-from kgen.secrets_bundle.nodes import RESTORE
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A bundle in which everything fits. Its dates and algorithms were read from the certificates themselves.
+    """A valid bundle. Its dates and algorithms were read from the certificates.
 
-    ``due`` maps the leaves that do not say what they must to the reason.
+    ``due`` maps the leaves that differ from their requests to the reason.
     """
 
     bundle: Bundle
@@ -27,7 +28,7 @@ class Examination:
 def examine(bundle: Bundle, requests: Sequence[Request]) -> Examination:
     """Return ``bundle`` once every key fits its certificate and every leaf is signed by its CA.
 
-    A leaf that is missing is no problem: it is made. A missing CA is one: a new one would be another cluster.
+    A missing leaf is not an error, because it is created. A missing CA is: a new CA would be another cluster.
 
     Raises:
         ProblemsError: something does not fit; every problem with the line of its entry.
@@ -92,13 +93,15 @@ class _Examiner:
         ca = self._decoded.get(ca_name)
         if decoded is None or ca is None:
             return
+        if request.is_brought:
+            return  # the CA of etcd's servers need not be that of their clients
         if not is_signed_by(decoded, ca):
             self._report(entry.line, field, f"is not signed by the bundle's CA {ca_name!r}", hint)
-        elif reason := differences(decoded, request):
+        elif reason := "; ".join(shortfalls(decoded, request)) if entry.is_accepted else differences(decoded, request):
             due[request.name] = reason
 
     def _decode(self, name: str, field: str, entry: Entry, hint: str) -> Decoded | None:
-        """Note what the certificate says, and that the key beside it is its own."""
+        """Decode the certificate and check that the key belongs to it; None after a problem was reported."""
         try:
             decoded = decode(entry.certificate)
         except ValueError as error:

@@ -1,5 +1,5 @@
 {%- from 'kgen/map.jinja' import recipe with context %}
-# From archives where the recipe's directory has them, else from the registry when `apply --pull` allows it.
+# Images come from the archives, or from the registry with `apply --pull`.
 container-images:
   cmd.run:
     - name: sh /run/kgen-bake/recipe/scripts/container-images load

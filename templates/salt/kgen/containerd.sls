@@ -1,5 +1,5 @@
 {%- from 'kgen/map.jinja' import family, recipe with context %}
-# The format of the configuration goes by the version that is installed.
+# The format of the configuration depends on the installed version.
 {%- for format, pattern in [(2, '^ v?1[.]'), (3, '^ v?[2-9][.]')] %}
 
 containerd-config-{{ format }}:
@@ -22,7 +22,7 @@ containerd-early:
     - require:
       - pkg: packages
 
-# Network plugins that are installed later by a DaemonSet come to /opt/cni/bin, so that is the only place containerd looks.
+# A DaemonSet installs network plug-ins into /opt/cni/bin, so containerd looks only there.
 cni-plugins:
   cmd.run:
     - name: mkdir -p /opt/cni/bin && ln -sfn {{ family.cni_directory }}/* /opt/cni/bin/

@@ -1,5 +1,5 @@
 {%- from 'kgen/map.jinja' import recipe with context %}
-# What is the same for every machine of this release: the first-boot programs and their texts, units, settings.
+# Files that are the same on every machine of this release: the first-boot programs, their units, settings.
 {%- for path, file in recipe.files | dictsort %}
 
 {{ path }}:
@@ -11,8 +11,8 @@
     - makedirs: True
 {%- endfor %}
 
-# They start by themselves once a document has said which role's program is this machine's.
-{%- for unit in ['kgen-firstboot', 'kgen-head-start', 'kgen-later'] %}
+# They start by themselves once a document has linked firstboot.py to the program of the machine's role.
+{%- for unit in ['kgen-firstboot', 'kgen-later'] %}
 
 {{ unit }}-enabled:
   cmd.run:
@@ -20,4 +20,16 @@
     - unless: systemctl is-enabled --quiet {{ unit }}
     - require:
       - file: /usr/lib/systemd/system/{{ unit }}.service
+{%- endfor %}
+{%- for unit in recipe.units %}
+
+{{ unit }}-enabled:
+  cmd.run:
+    - name: systemctl enable {{ unit }}
+    - unless: systemctl is-enabled --quiet {{ unit }}
+    - require:
+      - sls: kgen.packages
+{%- if '/etc/systemd/system/' ~ unit in recipe.files %}
+      - file: /etc/systemd/system/{{ unit }}
+{%- endif %}
 {%- endfor %}

@@ -1,6 +1,6 @@
-# What an image must not carry from where it was made. Not for machines that go on running.
+# Remove what an image must not contain of the machine it was made on. Only for trees and with --image.
 
-# What would write again between here and a machine's end: the journal, and what systemd saves when it powers off.
+# Stop what would write again before the machine is off: the journal, and what systemd saves when it powers off.
 writes-nothing-more:
   cmd.run:
     - name: |
@@ -21,7 +21,7 @@ machine-id:
   file.absent: []
 {%- endfor %}
 
-# Each find prints what it would remove, so that nothing there means nothing changed.
+# Each find prints what it would remove. No output means that nothing has changed.
 {%- for name, where, what in [
   ('ssh-host-keys', '/etc/ssh', '-name "ssh_host_*"'),
   ('logs', '/var/log', '-type f -size +0'),
@@ -34,6 +34,9 @@ machine-id:
   ('users-ssh-keys', '/home', '-path "/home/*/.ssh*"'),
   ('network-of-this-machine', '/etc/netplan /etc/systemd/network /etc/network/interfaces.d /etc/NetworkManager/system-connections',
    '-name "*cloud-init*"'),
+  ('files-of-a-cluster', '/etc/kgen /etc/systemd/system /etc/cni/net.d /usr/local/lib/kgen',
+   '"(" -path "/etc/kgen/*" -not -name image.json -o -name "kgen-proxy.conf" -o -name "kgen-routes.*" '
+   ~ '-o -name "kgen-labels.*" -o -name "kgen-hostname.conf" -o -name "10-kgen-*" -o -name firstboot.py ")"'),
 ] %}
 
 {{ name }}:
@@ -42,8 +45,8 @@ machine-id:
     - onlyif: find {{ where }} {{ what }} 2>/dev/null | grep -q .
 {%- endfor %}
 
-# The linker's cache, users and journal catalogues are as the packages made them: the first boot need not make them again,
-# as systemd does where /usr is newer than this record.
+# systemd rebuilds the linker's cache, users and journal catalogues if /usr is newer than this file. The packages have
+# already built them, so the first boot need not.
 up-to-date:
   cmd.run:
     - name: /usr/lib/systemd/systemd-update-done

@@ -1,4 +1,4 @@
-# One image for masters and nodes of one Kubernetes release. Secrets and names of clusters come by user-data, never by this.
+# One image for masters and nodes of one Kubernetes release. Secrets and names of clusters come with user-data only.
 include:
   - kgen.packages
   - kgen.system

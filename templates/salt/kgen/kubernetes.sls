@@ -1,5 +1,5 @@
 {%- from 'kgen/map.jinja' import recipe with context %}
-# A program from a file or an URL is put there only when its checksum is the recipe's.
+# A program from a file or a URL is only installed if its checksum is that of the recipe.
 {%- for program, source in recipe.programs | dictsort if 'package' not in source %}
 
 {{ program }}:

@@ -17,6 +17,10 @@ packages:
       - {{ {program: source.package} | json }}
 {%- endfor %}
 
+{%- for package in recipe.extraPackages %}
+      - {{ package | json }}
+{%- endfor %}
+
 {%- for name in recipe.packages %}
 
 hold-{{ name }}:

@@ -1,5 +1,5 @@
 {%- from 'kgen/map.jinja' import family, recipe with context %}
-# What is in the image: preflight on the machines reads it, and people do. No time of day, so that it is the same again.
+# The content of the image, for preflight and for people. It has no time, so that the same recipe gives the same file.
 {%- set installed = {} %}
 {%- for name, package in family.packages | dictsort %}
 {%- do installed.update({name: salt['pkg.version'](package)}) %}

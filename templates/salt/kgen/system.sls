@@ -1,5 +1,5 @@
 {%- from 'kgen/map.jinja' import family, recipe with context %}
-# A kubelet refuses to start beside swap, and nothing may bring it back.
+# The kubelet refuses to start with swap on, so nothing may turn it on again.
 no-swap-in-fstab:
   file.comment:
     - name: /etc/fstab
@@ -20,7 +20,7 @@ swap-off:
     - name: swapoff --all
     - onlyif: test -d /run/systemd/system && test "$(wc -l < /proc/swaps)" -gt 1
 
-# Time comes from whom the cluster file names, by cloud-init; an image asks nobody by itself.
+# cloud-init sets the time servers of the cluster file. The image has none of its own.
 {%- if family.ntp_service == 'chronyd' %}
 no-default-time-servers:
   file.comment:

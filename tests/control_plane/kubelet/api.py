@@ -71,6 +71,7 @@ class Api:
         self.url = urlsplit(access.server)
         self._token = access.token
         self._context = ssl.create_default_context(cadata=access.ca)
+        self._context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as Go trusts an intermediate
         if access.certificate:
             with tempfile.NamedTemporaryFile("w", suffix=".pem") as pair:  # load_cert_chain reads files only
                 pair.write(access.certificate + access.key)

@@ -21,7 +21,7 @@ class Settings:
     """The part of the kubelet's configuration that the stand-in acts on."""
 
     node_name: str
-    node_ip: str
+    node_ips: list[str]
     labels: dict[str, str]
     taints: list[dict[str, str]]
     static_pod_path: Path
@@ -43,7 +43,7 @@ def load(root: Path) -> Settings:
     flags = _flags(root / FLAGS)
     return Settings(
         node_name=flags.get("hostname-override", socket.gethostname().lower()),
-        node_ip=flags.get("node-ip", "").split(",")[0],
+        node_ips=list(_listed(flags.get("node-ip"))),
         labels=dict(pair.split("=", 1) for pair in _listed(flags.get("node-labels"))),
         taints=[_taint(text) for text in _listed(flags.get("register-with-taints"))],
         static_pod_path=root / config["staticPodPath"].lstrip("/"),

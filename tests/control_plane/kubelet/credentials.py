@@ -33,9 +33,11 @@ def obtain(root: Path, node_name: str) -> Api:
     if not conf.exists():  # the kubelet writes it before it has the certificate
         _write_kubelet_conf(conf, Kubeconfig.load(root / BOOTSTRAP_CONF, root))
     access = Kubeconfig.load(conf, root)
-    if current.exists():
+    if current.exists() and not _has_expired(current.read_text()):
         return Api(access.with_pair(current.read_text()))
-    if access.certificate:
+    if access.certificate and not _has_expired(access.certificate):
+        if current.exists():
+            _store(current, access.certificate + access.key)
         return Api(access)
     rotate(root, node_name, Api(Kubeconfig.load(root / BOOTSTRAP_CONF, root)))
     return obtain(root, node_name)
@@ -44,9 +46,13 @@ def obtain(root: Path, node_name: str) -> Api:
 def rotate(root: Path, node_name: str, api: Api) -> None:
     """Fill the store when it is empty: a kubelet that starts from kubelet.conf's own pair asks for another at once."""
     current = root / PKI / CURRENT
-    if not current.exists():
+    if not current.exists() or _has_expired(current.read_text()):
         _store(current, _request(api, node_name))
         logging.info("stored a new client certificate")
+
+
+def _has_expired(pem: str) -> bool:
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc < datetime.datetime.now(datetime.UTC)
 
 
 def _request(api: Api, node_name: str) -> str:

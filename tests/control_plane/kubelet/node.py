@@ -94,6 +94,9 @@ class Agent:
         node = api.call("PATCH", f"/api/v1/nodes/{name}/status", status, MERGE)
         return dict(node)
 
+    def _addresses(self, api: Api) -> list[str]:
+        return self.settings.node_ips or [_own_address(api)]
+
     def _status(self, api: Api) -> dict[str, Any]:
         reasons = {
             "MemoryPressure": ("False", "KubeletHasSufficientMemory"),
@@ -103,7 +106,8 @@ class Agent:
         }
         return {
             "addresses": [
-                {"type": "InternalIP", "address": self.settings.node_ip or _own_address(api)},
+                {"$patch": "replace"},  # as the real kubelet: their merge key, the type, is the same for both families
+                *({"type": "InternalIP", "address": each} for each in self._addresses(api)),
                 {"type": "Hostname", "address": self.settings.node_name},
             ],
             "capacity": CAPACITY,
@@ -187,7 +191,7 @@ class Agent:
         logging.info("created mirror pod %s", mirror)
 
     def _report_running(self, api: Api, mirror: str, pod: StaticPod) -> None:
-        address = self.settings.node_ip or _own_address(api)
+        addresses = self._addresses(api)
         conditions = [
             {"type": kind, "status": "True", "lastTransitionTime": _now()}
             for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready")
@@ -205,9 +209,9 @@ class Agent:
         ]
         status = {
             "phase": "Running",
-            "hostIP": address,
-            "podIP": address,
-            "podIPs": [{"ip": address}],
+            "hostIP": addresses[0],
+            "podIP": addresses[0],
+            "podIPs": [{"ip": each} for each in addresses],
             "conditions": conditions,
             "containerStatuses": containers,
         }
@@ -222,6 +226,7 @@ def _owner(node: dict[str, Any]) -> dict[str, Any]:
 
 def _own_address(api: Api) -> str:
     """Return the address this machine uses towards the API server."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family = socket.AF_INET6 if ":" in (api.url.hostname or "") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((api.url.hostname, api.url.port or 443))
         return str(probe.getsockname()[0])

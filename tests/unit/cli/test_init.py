@@ -13,6 +13,16 @@ def test_init_writes_a_file_that_renders(kgen, here):
     assert (here / "outputs/lab/admin.conf").exists()
 
 
+def test_init_tells_editors_the_schema(kgen, here):
+    (here / "kgen.schema.json").write_text("mine")
+    kgen("init", "a")
+    assert (here / "kgen.schema.json").read_text() == "mine"
+    (here / "sub").mkdir()
+    kgen("init", "sub/b.yaml")
+    assert (here / "sub/b.yaml").read_text().startswith("# yaml-language-server: $schema=kgen.schema.json\n")
+    assert (here / "sub/kgen.schema.json").read_text() == kgen("schema").out
+
+
 @pytest.mark.parametrize(
     ("argument", "written"),
     [((), "cluster.yaml"), (("x.yml",), "x.yml"), (("sub/x.yaml",), "sub/x.yaml"), (("./y",), "y")],
@@ -41,10 +51,10 @@ def test_init_refuses_a_name_no_cluster_can_have(kgen, here, name):
     assert [path.name for path in here.iterdir()] == ["prod.yaml"]
 
 
-def test_init_into_a_missing_directory_is_a_sentence(kgen):
+def test_init_into_a_missing_directory_is_reported_in_a_sentence(kgen):
     ended = kgen("init", "missing/x.yaml")
-    assert ended.code == 1
-    assert "No such file or directory" in ended.err
+    assert ended.code == 2
+    assert ended.err == "error: there is no directory missing\n  hint: create it: `mkdir -p missing`\n"
 
 
 def test_init_on_a_full_disk_leaves_nothing(kgen, here, monkeypatch):
@@ -73,6 +83,16 @@ def test_init_in_a_git_tree_adds_the_ignore_lines_once(kgen, here):
     assert kgen("init", "b").out.count("added") == 0
     assert (here / ".gitignore").read_text() == "*.pyc\n*.secrets.yaml\n/outputs/\n"
     assert stat.S_IMODE((here / ".gitignore").stat().st_mode) == 0o640
+
+
+def test_init_follows_no_link_in_place_of_gitignore(kgen, here):
+    (here / ".git").mkdir()
+    (here / "profile").write_text("theirs")
+    (here / ".gitignore").symlink_to("profile")
+    ended = kgen("init")
+    assert ended.code == 1
+    assert ".gitignore: it is a symbolic link, not a plain file" in ended.err
+    assert (here / "profile").read_text() == "theirs"
 
 
 def test_init_below_the_top_of_a_git_tree_ignores_beside_the_file(kgen, here):

@@ -49,7 +49,7 @@ def test_help_reads_well(kgen, arguments):
     ended = kgen(*arguments, "--help")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("Usage: kgen")
-    assert "..." not in ended.out.replace("[ARGS]...", "").replace("[NAME]...", "")
+    assert "..." not in ended.out.replace("[ARGS]...", "").replace("[NAME]...", "").replace("[FILE]...", "")
     assert max(map(len, ended.out.splitlines())) <= 100
     assert kgen(*arguments, "-h").out == ended.out
 
@@ -68,6 +68,8 @@ def test_version(kgen):
         ["token"],
         ["completion", "tcsh"],
         ["render", "prod.yaml", "--output", "prod.yaml"],
+        ["render", "prod.yaml", "--new-cluster", "--check"],
+        ["render", "prod.yaml", "--new-cluster", "--no-new-secrets"],
     ],
 )
 def test_wrong_command_line_is_exit_2(kgen, arguments):
@@ -97,20 +99,23 @@ def test_problems_come_with_their_line_and_a_count(kgen, here):
 
 
 def problem(path: Path, line: int, column: int) -> ProblemsError:
-    return ProblemsError([Problem(str(path), line, column, "field", "K1", "is wrong")])
+    return ProblemsError([Problem(str(path), line, column, "field", "K1", "is wrong", is_quotable=True)])
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "column"),
-    [
-        ("a.yaml", "password: hunter2\n", 11),
-        ("a.yaml", "adminToken: hunter2\n", 13),
-        ("a.secrets.yaml", "x: hunter2\n", 4),
-    ],
-)
-def test_lines_that_may_hold_a_secret_are_not_quoted(here, capsys, name, content, column):
-    (here / name).write_text(content)
-    console.error(problem(here / name, 1, column))
+@pytest.mark.parametrize(("content", "word"), [("password: hunter2\n", "passw"), ("adminKey: hunter2\n", "Key")])
+def test_line_that_may_hold_a_secret_is_not_quoted_and_says_so(here, capsys, content, word):
+    (here / "a.yaml").write_text(content)
+    console.error(problem(here / "a.yaml", 1, 13))
+    printed = capsys.readouterr().err
+    assert "hunter2" not in printed
+    assert f"      1 | (not shown: {word!r} says that the line may hold a secret)" in printed
+
+
+def test_only_the_cluster_file_itself_is_quoted(here, capsys):
+    (here / "a.yaml").write_text("x: hunter2\n")
+    (here / "link.yaml").symlink_to("a.yaml")
+    console.error(problem(here / "link.yaml", 1, 4))
+    console.error(ProblemsError([Problem(str(here / "a.yaml"), 1, 4, "field", "B1", "is wrong")]))
     assert "hunter2" not in capsys.readouterr().err
 
 
@@ -159,7 +164,7 @@ def test_interrupt_is_130_and_leaves_nothing(kgen, here, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kgen.writer.Output.prepare", interrupted)
+    monkeypatch.setattr("kgen.output.writer.Output.prepare", interrupted)
     ended = kgen("render", "prod.yaml")
     assert (ended.code, ended.out, ended.err.strip()) == (130, "", "interrupted")
     assert [path.name for path in here.iterdir()] == ["prod.yaml"]
@@ -194,7 +199,7 @@ def process(here: Path, *arguments: str, **rest) -> subprocess.Popen:
 
 
 @pytest.mark.real
-def test_reader_that_has_gone_is_no_error(here):
+def test_a_closed_reader_is_no_error(here):
     read, write = os.pipe()
     os.close(read)
     child = process(here, "render", "prod.yaml", stdout=write, stderr=subprocess.PIPE)
@@ -205,7 +210,7 @@ def test_reader_that_has_gone_is_no_error(here):
 
 
 @pytest.mark.real
-def test_full_stdout_is_a_sentence(here):
+def test_full_stdout_is_reported_in_a_sentence(here):
     with Path("/dev/full").open("w") as full:
         child = process(here, "schema", stdout=full, stderr=subprocess.PIPE)
         _, err = child.communicate()

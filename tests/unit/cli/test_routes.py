@@ -75,7 +75,7 @@ def test_json(kgen, bridged):
     assert len(json.loads(kgen("routes", "prod.yaml", "--json").out)["machines"]) == 3
 
 
-def test_what_cannot_be_printed_is_said(kgen, here, bridged):
+def test_routes_that_kgen_cannot_compute_are_errors(kgen, here, bridged):
     assert kgen("routes", "prod.yaml").code == 2  # another plugin
     (here / "prod.yaml").write_text(HEAD)
     assert "no secrets bundle" in kgen("routes", "prod.yaml").err

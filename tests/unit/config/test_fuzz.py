@@ -56,7 +56,7 @@ def check(text: str) -> None:
         assert problem.message
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_mutated_files(data):
     text = data.draw(st.sampled_from(TEXTS))
@@ -67,7 +67,7 @@ def test_mutated_files(data):
     check(text)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data())
 def test_swapped_values(data):
     """Values of one key end up behind another: every kind meets every other kind's values."""
@@ -78,13 +78,13 @@ def test_swapped_values(data):
     check("\n".join(lines) + "\n")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.text(max_size=200))
 def test_any_text(text):
     check(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=30))
 def test_any_text_as_value(text):
     quoted = '"' + "".join(f"\\U{ord(character):08x}" for character in text) + '"'

@@ -1,3 +1,4 @@
+import os
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
@@ -6,13 +7,13 @@ import pytest
 from tests.unit.config.broken_cases import BASE
 from tests.unit.config.examples import DIRECTORY, EXAMPLES
 
-from kgen import names, providers
 from kgen.config.fields import CLUSTER
 from kgen.config.load import load, load_text
-from kgen.config.model import Argument, BootstrapToken, Cluster, Endpoint, Machine, Networking, Taint
 from kgen.config.starter import starter_text
 from kgen.errors import ExitCode, InputError, ProblemsError
-from kgen.versions import Version
+from kgen.facts import names, providers
+from kgen.facts.versions import Version
+from kgen.model import Argument, BootstrapToken, Cluster, Endpoint, Machine, Networking, Taint
 
 MASTER_TAINT = Taint(names.LABEL_CONTROL_PLANE, "NoSchedule")
 
@@ -102,6 +103,20 @@ def test_endpoints(text, endpoint):
     assert cluster(f"controlPlaneEndpoint: {text}\n").control_plane_endpoint == endpoint
 
 
+@pytest.mark.parametrize("endpoint", ["10.0.0.9", "fd00::9", "api.example.com"])
+def test_two_address_families(endpoint):
+    loaded = cluster(
+        f"controlPlaneEndpoint: '{endpoint}'\n"
+        "networking: {serviceSubnet: 'fd00:10:96::/112,10.96.0.0/16', podSubnet: '10.244.0.0/16,fd00:10:244::/56'}\n"
+        "machines: [{name: m1, role: master, address: ['fd00::1', 10.0.0.1]}]\n",
+        "name: c\nkubernetesVersion: v1.37.2\n",
+    )
+    assert [str(each) for each in loaded.networking.service_subnets] == ["fd00:10:96::/112", "10.96.0.0/16"]
+    assert [str(each) for each in loaded.networking.pod_subnets] == ["10.244.0.0/16", "fd00:10:244::/56"]
+    assert loaded.machines[0].addresses == (IPv6Address("fd00::1"), IPv4Address("10.0.0.1"))
+    assert loaded.machines[0].local_api_endpoint == "https://[fd00::1]:6443"
+
+
 @pytest.mark.parametrize("text", ['"[fd00::9]:443"', '"[fd00::9]"', "fd00::9"])
 def test_ipv6_cluster(text):
     loaded = cluster(
@@ -129,7 +144,7 @@ pools:
   - name: q
     role: node
     nodeRegistration:
-      imagePullPolicy: Always
+      imagePullPolicy: IfNotPresent
       kubeletExtraArgs: [{name: v, value: "9"}]
       ignorePreflightErrors: []
 """
@@ -139,7 +154,7 @@ pools:
     assert own.cri_socket == shared.cri_socket == "unix:///run/crio/crio.sock"
     assert [str(argument.value) for argument in shared.kubelet_extra_args] == ["2", "a=1", "3"]
     assert own.kubelet_extra_args == (Argument("vmodule", "a=1"), Argument("v", "9"))
-    assert (own.image_pull_policy, shared.image_pull_policy) == ("Always", "Never")
+    assert (own.image_pull_policy, shared.image_pull_policy) == ("IfNotPresent", "Never")
     assert (own.ignore_preflight_errors, shared.ignore_preflight_errors) == ((), ("Swap",))
 
 
@@ -165,13 +180,15 @@ def test_taints_of_a_master(registration, machine, taints):
 
 
 def test_repeated_arguments_keep_their_order():
-    loaded = cluster('apiServer: {extraArgs: [{name: v, value: "2"}, {name: a, value: ""}, {name: v, value: "1"}]}\n')
-    assert loaded.api_server.extra_args == (Argument("v", "2"), Argument("a", ""), Argument("v", "1"))
+    loaded = cluster(
+        'apiServer: {extraArgs: [{name: v, value: "2"}, {name: tls-sni-cert-key, value: ""}, {name: v, value: "1"}]}\n'
+    )
+    assert loaded.api_server.extra_args == (Argument("v", "2"), Argument("tls-sni-cert-key", ""), Argument("v", "1"))
 
 
 def test_arguments_of_the_user_are_kept():
     loaded = cluster(
-        "apiServer: {extraArgs: [{name: oidc-ca-file, value: /etc/oidc/ca.crt}]}\n"
+        "apiServer: {extraArgs: [{name: oidc-ca-file, value: /etc/ssl/certs/oidc.pem}]}\n"
         'controllerManager: {extraArgs: [{name: bind-address, value: 0.0.0.0}, {name: leader-elect, value: "false"}]}\n'
         "etcd: {local: {extraArgs: [{name: listen-metrics-urls, value: 'http://0.0.0.0:2381'}]}}\n"
     )
@@ -182,10 +199,10 @@ def test_arguments_of_the_user_are_kept():
 
 def test_tokens():
     assert cluster().bootstrap_tokens == (BootstrapToken(),)
-    loaded = cluster("bootstrapTokens: [{ttl: 0}, {ttl: 1h30m, usages: [signing], description: x}]\n")
+    loaded = cluster("bootstrapTokens: [{ttl: 0}, {ttl: 1h30m, usages: [authentication], description: x}]\n")
     first, second = loaded.bootstrap_tokens
     assert first == BootstrapToken(ttl=timedelta(0))
-    assert second == BootstrapToken(ttl=timedelta(minutes=90), usages=("signing",), description="x")
+    assert second == BootstrapToken(ttl=timedelta(minutes=90), usages=("authentication",), description="x")
 
 
 def test_component_configuration_is_plain_data():
@@ -206,7 +223,6 @@ kubeProxy: {mode: nftables, conntrack: {maxPerCore: 0}}
         "clusterDNS": ["10.0.0.10"],
         "memoryThrottlingFactor": 0.8,
         "failSwapOn": False,
-        "authentication": {},
         "evictionSoftGracePeriod": {"memory.available": "1m30s"},
     }
     assert loaded.kube_proxy == {"mode": "nftables", "conntrack": {"maxPerCore": 0}}
@@ -247,7 +263,15 @@ def test_every_provider_can_be_chosen():
         ("caCertificateValidityPeriod: 100000h\n", "K902"),
         ('apiServer: {extraArgs: [{name: secure-port, value: "443"}]}\n', "K903"),
         ("users: [{name: a, plain_text_passwd: b}]\n", "K904"),
+        ("users: [{name: a, shell: /bin/sh}]\n", "K915"),
         ("kubeProxy: {mode: ipvs}\n", "K906"),
+        ("networking: {podSubnet: 10.244.0.0/24}\npools: [{name: w, role: node}]\n", "K916"),
+        ("pki: {shipCAKeys: cluster}\n", "K913"),
+        ("networking: {podSubnet: 10.244.0.0/16}\nkubelet: {maxPods: 500}\n", "K918"),
+        ("networking: {podSubnet: 10.244.0.0/16}\npools: [{name: p, role: node, kubelet: {maxPods: 255}}]\n", "K918"),
+        ("networking: {podSubnet: 10.244.1.0/16}\n", "K940"),
+        ("nodeRegistration: {criSocket: /run/containerd/containerd.sock}\n", "K940"),
+        ("timeouts: {discovery: 1m}\n", "K942"),
     ],
 )
 def test_warnings(text, code):
@@ -334,7 +358,7 @@ def test_byte_order_mark_is_skipped(tmp_path):
     assert load(path).cluster.name == "c"
 
 
-def test_unreadable_files_are_said_in_a_sentence(tmp_path):
+def test_unreadable_files_are_reported_in_a_sentence(tmp_path):
     missing, latin, utf16 = (tmp_path / name for name in ("missing", "latin", "utf16"))
     latin.write_bytes(b"name: c\nclusterName: caf\xe9\n")
     utf16.write_text("name: c", encoding="utf-16")
@@ -349,9 +373,17 @@ def test_unreadable_files_are_said_in_a_sentence(tmp_path):
         load(Path("/proc/self/mem"))  # opens, but its first bytes cannot be read, not even by root
 
 
-def test_endless_files_are_refused():
-    with pytest.raises(InputError, match="larger than"):
+def test_devices_are_refused():
+    with pytest.raises(InputError, match="it is a device, not a plain file"):
         load(Path("/dev/zero"))
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path):
+    path = tmp_path / "cluster.yaml"
+    path.touch()
+    os.truncate(path, 64 * 2**20 + 1)
+    with pytest.raises(InputError, match="is larger than 64 MiB"):
+        load(path)
 
 
 def test_many_machines_are_read_in_linear_time():
@@ -360,3 +392,209 @@ def test_many_machines_are_read_in_linear_time():
     loaded = cluster(lines, base)
     assert len(loaded.machines) == 2001
     assert len({id(machine.registration) for machine in loaded.machines}) == 1
+
+
+def test_a_missing_key_is_reported_with_the_line_to_add():
+    with pytest.raises(ProblemsError) as caught:
+        load_text("name: c\nmachines: [{address: 10.0.0.1}]\n", "cluster.yaml")
+    assert [(problem.message, problem.hint) for problem in caught.value.problems] == [
+        ("kubernetesVersion is missing", "add `kubernetesVersion: v1.37.2`"),
+        ("name is missing", "add `name: m1`"),
+        ("role is missing", "add `role:` with one of master, node"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "users",
+    ["[default, {name: a}]", "[{name: a}, {name: b, ssh_authorized_keys: [ssh-ed25519 AAAA]}]", "[]"],
+)
+def test_does_not_warn_where_somebody_can_log_in(users):
+    assert codes(f"users: {users}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [("featureGates", "feature-gates"), ("feature_gates", "feature-gates"), ("--runtimeConfig=x", "runtime-config")],
+)
+def test_a_misspelt_flag_is_reported_with_the_right_one(name, flag):
+    with pytest.raises(ProblemsError) as caught:
+        load_text(f"{BASE}apiServer: {{extraArgs: [{{name: {name}, value: a}}]}}\n", "cluster.yaml")
+    (problem,) = caught.value.problems
+    assert problem.code == "K220"
+    assert problem.hint.split(";")[0] == f"write {flag}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "networking: {podSubnet: 10.244.0.0/23}",
+        "networking: {podSubnet: 10.244.0.0/24}\n"
+        'controllerManager: {extraArgs: [{name: allocate-node-cidrs, value: "false"}]}',
+    ],
+)
+def test_does_not_warn_where_pools_have_node_networks_or_need_none(text):
+    assert codes(f"{text}\npools: [{{name: w, role: node}}]\n") == []
+
+
+def test_a_file_of_an_argument_may_come_by_cloud_init():
+    arguments = "{extraArgs: [{name: audit-policy-file, value: /etc/audit/p.yaml}]"
+    volumes = "extraVolumes: [{name: a, hostPath: /etc/audit, mountPath: /etc/audit}]}"
+    files = "cloudInit: {write_files: [{path: /etc/audit/p.yaml, content: a}]}"
+    assert codes(f"apiServer: {arguments}, {volumes}\n{files}\n") == []
+
+
+POD = "{apiVersion: v1, kind: Pod, metadata: {name: lb}, spec: {containers: [{name: lb, image: lb}]}}"
+
+
+def test_files_come_from_cluster_role_and_machine():
+    loaded = cluster(
+        f"""\
+files:
+  - {{path: /etc/kubernetes/audit.yaml, content: a, role: master}}
+  - {{path: /etc/agent.conf, content: shared}}
+staticPods: [{{content: "{POD}", role: worker}}]
+pools:
+  - {{name: p, role: node}}
+  - name: q
+    role: node
+    files:
+      - {{path: /etc/agent.conf, content: own, mode: "0440", owner: adm}}
+      - {{path: /etc/more, content: ""}}
+"""
+    )
+    found = [
+        {str(file.path): (file.content, file.mode, file.owner) for file in machine.files}
+        for machine in loaded.documents
+    ]
+    shared = "/etc/agent.conf", ("shared", 0o644, "root:root")
+    lb = "/etc/kubernetes/manifests/lb.yaml", (POD, 0o600, "root:root")
+    assert found == [
+        dict([("/etc/kubernetes/audit.yaml", ("a", 0o600, "root:root")), shared]),
+        dict([shared, lb]),
+        dict([("/etc/agent.conf", ("own", 0o440, "adm")), lb, ("/etc/more", ("", 0o644, "root:root"))]),
+    ]
+    assert loaded.static_pod_images == ("docker.io/library/lb:latest",)
+
+
+def test_a_source_is_taken_byte_for_byte(tmp_path):
+    text = "\ufeffa\r\nb\x85\u2028{{ c }}${d}"
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    loaded = load_text(BASE + "files: [{path: /etc/a, source: a.txt}]\n", str(tmp_path / "cluster.yaml"))
+    assert [file.content for file in loaded.cluster.machines[0].files] == [text]
+
+
+def test_machines_inherit_settings_of_the_kernel():
+    loaded = cluster(
+        """\
+sysctls: {vm.swappiness: 1, vm.max_map_count: 0x40000}
+kernelModules: [a]
+pools: [{name: p, role: node, sysctls: {vm.swappiness: "0"}, kernelModules: [b, a]}]
+"""
+    )
+    shared, own = loaded.documents
+    assert (shared.sysctls, shared.kernel_modules) == ({"vm.swappiness": "1", "vm.max_map_count": "0x40000"}, ("a",))
+    assert (own.sysctls, own.kernel_modules) == ({"vm.swappiness": "0", "vm.max_map_count": "0x40000"}, ("a", "b"))
+
+
+def test_patches_of_a_node_that_do_nothing(tmp_path):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/etcd.yaml").write_text("{}")
+    text = BASE + "pools: [{name: p, role: node, patches: {directory: p}}]\n"
+    loaded = load_text(text, str(tmp_path / "cluster.yaml"))
+    assert [problem.code for problem in loaded.warnings] == ["K917"]
+
+
+def test_patches_of_an_etcd_that_is_elsewhere(tmp_path):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/etcd.yaml").write_text("{}")
+    text = BASE + 'patches: {directory: p}\netcd: {external: {endpoints: ["http://10.0.0.31:2379"]}}\n'
+    loaded = load_text(text, str(tmp_path / "cluster.yaml"))
+    assert [problem.code for problem in loaded.warnings] == ["K917"]
+    without = load_text(text.partition("etcd:")[0], str(tmp_path / "cluster.yaml"))
+    assert without.warnings == ()
+
+
+def test_cloud_inits_keys_are_read_as_cloud_init_reads_them():
+    loaded = cluster(
+        """\
+cloudInit:
+  package_update: yes
+  timezone: 2001-12-14
+  packages: [a, "1.30"]
+  disable_root: off
+pools: [{name: p, role: node, cloudInit: {packages: [b], growpart: {mode: "off"}}}]
+"""
+    )
+    shared, own = (machine.cloud_init for machine in loaded.documents)
+    assert shared == {
+        "package_update": True,
+        "timezone": "2001-12-14",
+        "packages": ["a", "1.30"],
+        "disable_root": False,
+    }
+    assert own == {**shared, "packages": ["b"], "growpart": {"mode": "off"}}
+
+
+DEFAULTS = """\
+certificatesDir: /etc/kubernetes/pki
+caCertPath: /etc/kubernetes/pki/ca.crt
+dryRun: false
+skipPhases: []
+networking: {dnsDomain: cluster.local, serviceSubnet: 10.96.0.0/12}
+nodeRegistration: {imagePullPolicy: IfNotPresent, imagePullSerial: true, taints: null}
+timeouts:
+  controlPlaneComponentHealthCheck: 4m0s
+  discovery: 5m0s
+  etcdAPICall: 2m0s
+  kubeletHealthCheck: 4m0s
+  kubernetesAPICall: 1m0s
+  tlsBootstrap: 5m0s
+  upgradeManifests: 5m0s
+"""
+
+
+def test_defaults_of_kubeadm_may_be_written_out():
+    assert codes(DEFAULTS) == []
+    assert cluster(DEFAULTS) == cluster()
+
+
+def test_values_are_taken_in_the_forms_that_kubeadm_takes():
+    loaded = cluster(
+        "nodeRegistration: {criSocket: /run/crio/crio.sock}\n"
+        "networking: {podSubnet: 10.244.1.0/16}\n"
+        "apiServer: {certSANs: ['*.Apps.Example.com', 'FD00::A']}\n"
+        "controllerManager:\n"
+        "  extraArgs: [{name: tls-cert-file, value: /own.crt}]\n"
+        "  extraVolumes: [{name: own, hostPath: /own.crt, mountPath: /own.crt, pathType: File}]\n"
+        "etcd: {local: {extraArgs: [{name: initial-cluster-token, value: x}]}}\n"
+        f"dns: {{imageTag: 'v1.14.6@sha256:{'a' * 64}'}}\n"
+    )
+    assert loaded.machines[0].registration.cri_socket == "unix:///run/crio/crio.sock"
+    assert loaded.networking.pod_subnets == (ip_network("10.244.0.0/16"),)
+    assert loaded.api_server.cert_sans == ("*.apps.example.com", "fd00::a")
+    assert loaded.etcd.extra_args == (Argument("initial-cluster-token", "x"),)
+
+
+def test_a_mapped_address_is_an_ipv4_address():
+    loaded = cluster("", BASE.replace("10.0.0.1", '"::ffff:10.0.0.1"'))
+    assert loaded.machines[0].addresses == (IPv4Address("10.0.0.1"),)
+
+
+def test_gates_of_older_versions_may_have_the_value_of_kgens_output():
+    base = BASE.replace("v1.37.2", "v1.34.4")
+    gates = "featureGates: {NodeLocalCRISocket: true, WaitForAllControlPlaneComponents: true, PublicKeysECDSA: true}\n"
+    assert codes(gates, base) == ["K941"] * 3
+    assert codes("encryptionAlgorithm: RSA-2048\nfeatureGates: {PublicKeysECDSA: false}\n", base) == ["K941"]
+
+
+def test_a_longer_timeout_makes_every_wait_longer():
+    assert cluster("timeouts: {discovery: 10m, etcdAPICall: 2m30s}\n").timeouts.wait_factor == 2
+
+
+@pytest.mark.parametrize(
+    ("phase", "disabled"),
+    [("addon", (True, True)), ("addon/coredns", (True, False)), ("addon/kube-proxy", (False, True))],
+)
+def test_a_skipped_phase_disables_its_add_ons(phase, disabled):
+    loaded = cluster(f"skipPhases: [{phase}]\n")
+    assert (loaded.dns.disabled, loaded.proxy.disabled) == disabled

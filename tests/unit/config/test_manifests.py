@@ -59,7 +59,7 @@ def test_objects_are_in_the_order_in_which_they_can_be_created(cluster_of):
     ]
 
 
-def test_objects_are_as_written_but_for_their_namespace(cluster_of):
+def test_objects_keep_their_text_except_the_namespace(cluster_of):
     namespace, _, settings, odd, hooks = cluster_of(objects=OBJECTS, definition=DEFINITION).manifests
     assert settings.body["metadata"] == {"name": "settings", "namespace": "default"}
     assert settings.body["data"] == {"on": "off"}
@@ -78,7 +78,9 @@ def test_paths_are_relative_to_the_cluster_file_or_absolute(tmp_path, monkeypatc
 
 def test_files_in_another_encoding_or_without_end_are_refused(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: caf\xe9\n")
-    (tmp_path / "cluster.yaml").write_text(f"{BASE}manifests: [latin.yaml, /dev/zero, '{tmp_path}/x\\0']\n")
+    with (tmp_path / "endless.yaml").open("wb") as file:
+        file.truncate(2**24 + 1)
+    (tmp_path / "cluster.yaml").write_text(f"{BASE}manifests: [latin.yaml, endless.yaml, '{tmp_path}/x\\0']\n")
     with pytest.raises(ProblemsError) as caught:
         load(tmp_path / "cluster.yaml")
     messages = [problem.message for problem in caught.value.problems]

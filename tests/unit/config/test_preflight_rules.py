@@ -2,8 +2,8 @@
 
 import pytest
 
-from kgen import preflight_rows
 from kgen.config.load import load_text
+from kgen.facts import preflight_rows
 
 CLUSTER = """
 apiVersion: kgen/v1

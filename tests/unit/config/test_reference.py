@@ -30,7 +30,7 @@ def test_every_code_is_documented_once():
 
 def test_every_error_is_tried():
     tried = {line.split()[-1] for case in cases() for line in case.expected}
-    tried_elsewhere = {"K604"}  # tests/unit/render/test_patches.py: it shows when the patch is applied
+    tried_elsewhere = {"K604"}  # tests/unit/content/test_patches.py: it shows when the patch is applied
     assert {code for code in in_code() if not code.startswith("K9")} - tried == tried_elsewhere
 
 

@@ -1,11 +1,11 @@
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import clusters
 
-from kgen.config.model import ApiServer, Endpoint, LocalEtcd
+from kgen.model import ApiServer, Endpoint, LocalEtcd
 from kgen.pki.plan import plan
 
 
@@ -13,7 +13,7 @@ def requests(cluster):
     return {request.name: request for request in plan(cluster)}
 
 
-def test_order_is_the_tables_then_the_files():
+def test_requests_are_in_the_order_of_the_table_then_of_the_file():
     names = [request.name for request in plan(clusters.three_masters())]
     assert names[:5] == ["ca", "m1/apiserver", "m2/apiserver", "m3/apiserver", "m1/apiserver-kubelet-client"]
     assert names[-1] == "m3/kubelet"
@@ -50,7 +50,7 @@ def test_without_an_endpoint_apiserver_answers_to_its_own_address_only():
     assert not [name for name in request.dns if "example" in name]
 
 
-def test_an_endpoint_that_is_an_address_stands_after_the_machines_own():
+def test_an_endpoint_address_comes_after_the_machines_own():
     cluster = replace(clusters.three_masters(), control_plane_endpoint=Endpoint("2001:db8:0:0::1", 6443))
     assert requests(cluster)["m2/apiserver"].ips == ("10.96.0.1", "10.0.0.12", "2001:db8::1")
 
@@ -64,6 +64,13 @@ def test_only_the_first_service_subnet_counts():
     request = requests(replace(clusters.one_master(), networking=networking))["m1/apiserver"]
     assert request.ips == ("fd00:10::1", "10.0.0.11")
     assert "kubernetes.default.svc.k8s.example.org" in request.dns
+
+
+def test_apiserver_answers_to_both_addresses_and_etcd_to_the_first():
+    machine = replace(clusters.master("m1", "10.0.0.11"), addresses=(ip_address("10.0.0.11"), ip_address("fd00::11")))
+    found = requests(replace(clusters.one_master(), machines=(machine,)))
+    assert found["m1/apiserver"].ips == ("10.96.0.1", "10.0.0.11", "fd00::11")
+    assert found["m1/etcd/server"].ips == found["m1/etcd/peer"].ips == ("10.0.0.11", "127.0.0.1", "::1")
 
 
 def test_etcd_members_answer_to_localhost_too():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import hashlib
 import json
 import os
 import socket
@@ -20,20 +19,21 @@ import pytest
 from tests import clusters
 from tests.components import debian
 
-from kgen import pipeline, preflight_rows
-from kgen.config.model import Cluster, Role
+from kgen import pipeline
+from kgen.facts import preflight_rows
+from kgen.firstboot import payload_json
+from kgen.firstboot import program as runner_source
+from kgen.model import Cluster, Role
 from kgen.payload import Payload
-from kgen.render import image_texts, payload_json, runner_source
 from kgen.secrets_bundle.populate import populate
-from kgen.versions import parse_version
 
 HOST = socket.gethostname().lower()
 STATE = "var/lib/kgen/state.json"
 STATUS = "run/kgen/status.json"
 DONE = "var/lib/kgen/done"
 PAYLOAD = "etc/kgen/payload.json"
-NOT_HERE = ["isprivilegeduser", "cri"]
-"""Findings that are no fault of a scratch root: whoever runs the tests, without a container runtime."""
+NOT_HERE = ["cri"]
+"""The finding that is no fault of a scratch root: it has no container runtime."""
 
 PYTHONS = [
     pytest.param(None, id="this"),
@@ -74,23 +74,21 @@ def body_up_to_the_kubelet(role: Role) -> dict[str, Any]:
     return body_for_this_host(default_payloads()[role], **changes)
 
 
-def seal(body: dict[str, Any], runner: str) -> str:
-    """Return payload.json around ``body``, for the runner with this text."""
-    return payload_json.seal(body, hashlib.sha256(runner.encode()).hexdigest())
-
-
 class Scratch:
     """A root directory with what a running machine has, and one delivered payload.
 
     Every run is checked for secrets in what it prints and reports.
     """
 
+    with_comments = False  # as documents bring the program
+    extras = tuple(name for name in runner_source.EXTRAS if name != "own_values")
+
     def __init__(self, root: Path, body: dict[str, Any], python: Sequence[str | Path] = (sys.executable, "-I", "-S")):
         self.root = root
         self.body = body
         self.python = list(map(str, python))
         self.install()
-        texts = {path: content for path, _, _, content in body["files"]}
+        texts = {path: "".join(map(str, content)) for path, _, _, content in body["files"]}
         for module in texts["/etc/modules-load.d/kgen.conf"].split():
             (root / "sys/module" / module).mkdir(parents=True)
         for line in texts["/etc/sysctl.d/kgen.conf"].splitlines():
@@ -101,7 +99,10 @@ class Scratch:
     def install(self) -> None:
         """Put the runner where documents bring it."""
         self.runner = self.root / "usr/local/lib/kgen/firstboot.py"
-        self.put(self.runner.relative_to(self.root), runner_source.assemble(self.body["role"]))
+        self.put(
+            self.runner.relative_to(self.root),
+            runner_source.program(self.body["role"], with_comments=self.with_comments, extras=self.extras),
+        )
 
     def furnish(self) -> None:
         """Put there what preflight looks for on a machine that is prepared."""
@@ -126,7 +127,7 @@ class Scratch:
 
     def deliver(self, body: dict[str, Any]) -> None:
         """Write payload.json."""
-        self.put(PAYLOAD, seal(body, self.runner.read_text(encoding="utf-8")))
+        self.put(PAYLOAD, payload_json.seal(body))
 
     def command(self, kubelet: str = "false") -> list[str]:
         """Return the command line of the runner; the kubelet cannot be started unless told otherwise."""
@@ -170,18 +171,10 @@ class Scratch:
 
 
 class Baked(Scratch):
-    """The same with the runner and the release's texts in the image: the payload only says what is different."""
+    """The same with the program that images have."""
 
-    def install(self) -> None:
-        """Put both where images have them."""
-        self.texts = image_texts.image_texts(parse_version(self.body["kubernetesVersion"]), self.body["role"])
-        self.runner = self.root / f"usr/local/lib/kgen/firstboot-{self.body['role']}.py"
-        self.put(self.runner.relative_to(self.root), self.texts.runner)
-        self.put(self.runner.with_suffix(".json").relative_to(self.root), self.texts.text)
-
-    def deliver(self, body: dict[str, Any]) -> None:
-        """Write payload.json."""
-        self.put(PAYLOAD, self.texts.seal(body))
+    with_comments = True
+    extras = tuple(runner_source.EXTRAS)
 
 
 def secrets(body: dict[str, Any]) -> set[str]:

@@ -15,7 +15,7 @@ from tests import clusters
 from tests.unit.runner import scratch
 from tests.unit.runner.scratch import Scratch
 
-from kgen.render import engine
+from kgen import engine
 from kgen.runner import guard
 from kgen.runner.base import Run, Stop
 
@@ -106,7 +106,7 @@ def test_masters_pass_when_all_have_answered_and_not_before(masters):
         assert made[name].status()["step"] == "kubelet"
 
 
-def test_a_master_with_data_asks_nobody(masters):
+def test_a_master_with_data_asks_no_other_master(masters):
     made, start, finish = masters
     made["m1"].put("var/lib/etcd/member/wal/0.wal", "")
     start("m1")
@@ -114,7 +114,7 @@ def test_a_master_with_data_asks_nobody(masters):
     assert passed(made["m1"])
 
 
-def test_a_master_alone_asks_nobody(tmp_path):
+def test_a_lone_master_asks_no_other_master(tmp_path):
     machine = Scratch(tmp_path, scratch.body_for_this_host(scratch.default_payloads()["master"]))
     machine.run()
     assert passed(machine)
@@ -163,8 +163,16 @@ def test_a_member_that_has_started_before_must_not_start(bodies):
         guard.judge(run, "m3", [member("m1", started=False), member("m2", started=True)])
     code, error, hint = stopped.value.args
     assert code == 2
-    assert "m3 has seen m2 start" in error
-    assert hint == f"on m3: etcdctl member remove abc2; etcdctl member add m2 --peer-urls={URLS['m2']}"
+    assert "etcd member m2 has run before (m3 knows it)" in error
+    where, commands = hint.split(": ", 1)
+    assert where == "on m3"
+    called = [command.split(" -- ") for command in commands.split("; ")]
+    kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system exec etcd-m3"
+    assert [kubectl, kubectl] == [before for before, _ in called]
+    assert [words.split()[-3:] for _, words in called] == [
+        ["member", "remove", "abc2"],
+        ["add", "m2", f"--peer-urls={URLS['m2']}"],
+    ]
 
 
 def test_a_master_that_is_no_member_must_not_start(bodies):
@@ -174,6 +182,7 @@ def test_a_master_that_is_no_member_must_not_start(bodies):
         guard.judge(run, "m1", [member("m1", started=True), member("m3", started=True)])
     assert stopped.value.args[0] == 2
     assert URLS["m2"] in stopped.value.args[1]
+    assert stopped.value.args[2].endswith(f"member add m2 --peer-urls={URLS['m2']}")
 
 
 def test_the_port_is_free_when_etcd_is_handed_over(masters, bodies, monkeypatch):
@@ -185,11 +194,11 @@ def test_the_port_is_free_when_etcd_is_handed_over(masters, bodies, monkeypatch)
     def wait(*_):
         with pytest.raises(OSError, match="in use"):
             guard.listen(ADDRESSES["m1"], PORT)
-        waited.append(run.listener)
+        waited.append(PORT)
 
     monkeypatch.setattr(guard, "wait", wait)
     guard.ask_others(run)
-    assert waited != [None]
+    assert waited == [PORT]
     guard.listen(ADDRESSES["m1"], PORT).close()
 
 
@@ -201,7 +210,7 @@ def test_a_member_that_was_added_joins_the_etcd_that_runs(masters, bodies, monke
     run.body = copy.deepcopy(bodies["m2"])
     path = "/etc/kubernetes/manifests/etcd.yaml"
     (file,) = (file for file in run.body["files"] if file[0] == path)
-    rendered = yaml.safe_load(file[3])
+    rendered = yaml.safe_load("".join(file[3]))
     if is_patched:
         file[3] = engine.to_yaml(rendered)
     mine = member("m2", started=False)
@@ -216,3 +225,37 @@ def test_a_member_that_was_added_joins_the_etcd_that_runs(masters, bodies, monke
         assert command[where - 1].startswith("--initial-cluster=")
         del command[where]
     assert written == rendered
+
+
+def lone(tmp_path, *, may_start_empty, others=None):
+    run = Run(str(tmp_path), "false")
+    etcd = {"others": others or {}, "dataDir": "/var/lib/etcd", "mayStartEmpty": may_start_empty}
+    run.body = {"etcd": etcd, "files": [], "resolvConf": False}
+    return run
+
+
+def test_a_lone_master_without_data_starts_in_a_cluster_that_never_ran(tmp_path):
+    guard.etcd_guard(lone(tmp_path, may_start_empty=True))
+
+
+def test_a_lone_master_without_data_does_not_start_in_a_cluster_that_has_run(tmp_path):
+    with pytest.raises(Stop) as stop:
+        guard.etcd_guard(lone(tmp_path, may_start_empty=False))
+    assert stop.value.args[0] == 2
+    assert "kgen render --new-cluster" in stop.value.args[2]
+
+
+def test_a_lone_master_with_data_starts_in_a_cluster_that_has_run(tmp_path):
+    (tmp_path / "var/lib/etcd/member").mkdir(parents=True)
+    guard.etcd_guard(lone(tmp_path, may_start_empty=False))
+
+
+@pytest.mark.parametrize("etcd_runs", [True, False])
+def test_masters_that_are_all_empty_do_not_start_a_cluster_that_has_run(tmp_path, monkeypatch, etcd_runs):
+    monkeypatch.setattr(guard, "ask_others", lambda run: etcd_runs)
+    run = lone(tmp_path, may_start_empty=False, others={"m2": "https://10.0.0.12:2380"})
+    if etcd_runs:
+        guard.etcd_guard(run)
+    else:
+        with pytest.raises(Stop, match="this cluster has run before"):
+            guard.etcd_guard(run)

@@ -1,237 +1,170 @@
-"""The shipped text: the sources and nothing else, small, standard library only, good for Python 3.9."""
+"""The shipped text: the modules of its role as they are, standard library only, good for Python 3.9."""
 
 import ast
-import gzip
-import math
+import builtins
+import dis
+import shutil
+import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
+from tests.clusters import one_master
 
 from kgen import resources
-from kgen.config.model import Role
-from kgen.render import minify, runner_source
+from kgen.firstboot import program as runner_source
+from kgen.model import ExternalEtcd, Role
 
 ROLES = get_args(Role)
-PROGRAMS: list[tuple[Role, tuple[str, ...]]] = [(role, ()) for role in ROLES] + [
-    (role, more) for role, more in runner_source.LABEL_MODULES.items() if more
-]
-SIZE_LIMITS = dict(zip(PROGRAMS, (7790, 5730, 8080), strict=True))
-IN_IMAGES = list(runner_source.BAKED_MODULES.items())
 
 
-class Essential(ast.NodeTransformer):
-    """Leaves out what only readers need."""
+@pytest.fixture(params=[True, False], ids=["with comments", "without comments"])
+def with_comments(request):
+    return request.param
 
-    def visit_Expr(self, node):
-        is_docstring = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_docstring else self.generic_visit(node)
 
-    def visit_ImportFrom(self, node):
-        return None if node.level or node.module == "typing" else node
+class PlainAssignments(ast.NodeTransformer):
+    """Takes annotations off the variables of functions; those of classes are fields."""
+
+    def visit_ClassDef(self, node):
+        node.body = [self.visit(each) if isinstance(each, ast.FunctionDef) else each for each in node.body]
+        return node
 
     def visit_AnnAssign(self, node):
-        return ast.Assign([node.target], self.visit(node.value), lineno=node.lineno)
-
-    def visit_FunctionDef(self, node):
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_arg(self, node):
-        return ast.arg(node.arg)
+        return ast.copy_location(ast.Assign([node.target], node.value), node)
 
 
-def essential(source: str) -> list[ast.stmt]:
-    return Essential().visit(ast.parse(source)).body
+def statements(source: str) -> list[str]:
+    """Return the statements of a module, without imports and docstrings, as text that has no comments."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    tree = PlainAssignments().visit(tree)
+    return [ast.unparse(each) for each in tree.body if not isinstance(each, (ast.Import, ast.ImportFrom))]
 
 
-NAMES = {ast.Name: "id", ast.arg: "arg", ast.ExceptHandler: "name", ast.FunctionDef: "name", ast.ClassDef: "name"}
-RUN = {"self", "run"}
+@pytest.mark.parametrize("role", ROLES)
+def test_ships_every_statement_of_its_modules(role, with_comments):
+    extras = [name for name, row in runner_source.EXTRAS.items() if role in row.roles]
+    names = (*runner_source.MODULES[role], *extras)
+    expected = [each for name in names for each in statements(resources.runner_source(name))]
+    expected += ["CHECKS += (external_etcd,)"] if role == "master" else []
+    *shipped, start = statements(runner_source.program(role, with_comments=with_comments))
+    assert shipped == expected
+    assert start.startswith(
+        "sys.exit(main(sys.argv[1:], (*STEPS[:3], (own_values, EVERY_RUN), *STEPS[3:]), {'--status': status"
+    )
 
 
-def own_attributes(statements: list[ast.stmt]) -> set[str]:
-    """Return the attributes that the runner's own classes set."""
-    nodes = (node for statement in statements for node in ast.walk(statement))
-    return {node.attr for node in nodes if isinstance(node, ast.Attribute) and is_on_run(node) and is_bound(node)}
+def test_labels_are_shipped_only_where_masters_label_nodes():
+    assert "--labels" not in runner_source.program("master", with_comments=False, extras=())
+    assert '"--labels": label' in runner_source.program("master", with_comments=False, extras=("labels",))
+    assert "--labels" not in runner_source.program("node", with_comments=True)
 
 
-def is_on_run(node: ast.Attribute) -> bool:
-    return isinstance(node.value, ast.Name) and node.value.id in RUN
+def test_an_external_etcd_is_checked_only_where_there_is_one():
+    assert "external_etcd" not in runner_source.program("master", with_comments=False, extras=())
+    assert "CHECKS += (external_etcd,)\n" in runner_source.program(
+        "master", with_comments=False, extras=("external_etcd",)
+    )
+    assert "external_etcd" not in runner_source.program("node", with_comments=True)
+    cluster = one_master()
+    assert runner_source.extras(cluster) == ()
+    outside = replace(cluster, external_etcd=ExternalEtcd(("https://10.0.0.31:2379",)))
+    assert runner_source.extras(outside) == ("external_etcd",)
 
 
-def is_bound(node: ast.expr) -> bool:
-    return isinstance(node.ctx, ast.Store)
+@pytest.mark.parametrize("role", ROLES)
+def test_is_laid_out_as_the_sources_are(tmp_path, role, with_comments):
+    path = tmp_path / "firstboot.py"
+    path.write_text(runner_source.program(role, with_comments=with_comments))
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
+    command = [ruff, "format", "--isolated", "--line-length", "120", "--target-version", "py39", "--diff", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def without_names(statement: ast.stmt) -> tuple[str, list[str]]:
-    """Return the statement with all names and attributes taken out, and these in order: ``run.root``, ``.append``."""
-    names = []
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Attribute):
-            names.append(f"{'run' if is_on_run(node) else ''}.{node.attr}")
-            node.attr = ""
-        field = NAMES.get(type(node))
-        if field and getattr(node, field):
-            names.append(getattr(node, field))
-            setattr(node, field, "")
-    return ast.dump(statement), names
+@pytest.mark.parametrize("role", ROLES)
+def test_documents_keep_only_the_comments_of_tables(role):
+    text = runner_source.program(role, with_comments=False)
+    assert text.count('"""') == 2, "the one that says what the program is"
+    in_functions = [line for line in text.splitlines() if line.startswith("        ") and "#" in line]
+    assert in_functions == []
+    assert "    # Start the kubelet." in text
+    whole = runner_source.program(role, with_comments=True)
+    assert whole.count('"""') > 100
+    for name in runner_source.MODULES[role]:
+        assert f"# ---- {name} ----" in whole
 
 
-def is_import(statement: ast.stmt) -> bool:
-    return isinstance(statement, (ast.Import, ast.ImportFrom))
+def test_a_comment_inside_of_a_string_stays():
+    source = 'def f(a: int = 1) -> str:\n    """Doc."""\n\n    # gone\n    x: str = "# stays"  # gone\n    return x\n'
+    assert runner_source.without_comments(source) == 'def f(a=1):\n    x = "# stays"\n    return x\n'
 
 
-def imported(statements: list[ast.stmt]) -> list[str]:
-    return [alias.name for one in statements if is_import(one) for alias in one.names]
+@pytest.mark.parametrize("role", ROLES)
+def test_every_step_has_a_line_that_says_what_it_does(role):
+    table = resources.runner_source(role).partition("STEPS = (\n")[2].partition("\n)\n")[0].splitlines()
+    assert len(table) > 20
+    for comment, step in zip(table[::2], table[1::2], strict=True):
+        assert comment.startswith("    # ")
+        assert step.startswith("    (")
 
 
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_ships_what_the_modules_say_with_other_names(program):
-    modules = [essential(resources.runner_source(name)) for name in runner_source.modules(*program)]
-    sources = [statement for module in modules for statement in module]
-    shipped = essential(runner_source.assemble(*program))
-    assert imported(shipped[:1]) == list(dict.fromkeys(imported(sources)))
-    own = bound_names(sources) | {f"run.{name}" for name in own_attributes(sources)}
-    shared = {}
-    for mine, its in zip((one for one in sources if not is_import(one)), shipped[1:], strict=True):
-        bound = bound_names([mine])
-        (expected, names), (found, short_names) = without_names(mine), without_names(its)
-        assert found == expected
-        here = {}
-        for name, short in zip(names, short_names, strict=True):
-            assert here.setdefault(name, short) == short, f"{name} has two names in one place"
-            if name not in bound:
-                assert shared.setdefault(name, short) == short, f"{name} has two names"
-        variables = {short for name, short in here.items() if "." not in name}
-        assert len(variables) == len([name for name in here if "." not in name]), "two names became one"
-    renamed = {name for name, short in shared.items() if name != short}
-    assert renamed <= own
-    attributes = [short for name, short in shared.items() if name.startswith("run.")]
-    assert len(attributes) == len(set(attributes))
-
-
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_attributes_of_the_run_are_on_nothing_else(program):
-    """They get other names where they stand behind ``run`` and ``self``; elsewhere they would be missed."""
-    modules = [essential(resources.runner_source(name)) for name in runner_source.modules(*program)]
-    sources = [statement for module in modules for statement in module]
-    attributes = own_attributes(sources)
-    for node in (node for statement in sources for node in ast.walk(statement)):
-        if isinstance(node, ast.Attribute) and is_on_run(node):
-            assert node.attr in attributes
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "setattr", "vars"):
-            raise AssertionError(f"{ast.unparse(node)}: attributes are not called by their names")
-
-
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_a_local_name_is_not_that_of_something_shared_in_the_same_function(program):
-    """One function, one meaning for a name: it is replaced everywhere in it."""
-    for name in runner_source.modules(*program):
-        for statement in essential(resources.runner_source(name)):
-            if isinstance(statement, ast.FunctionDef):
-                module = ast.fix_missing_locations(ast.Module([statement], []))
-                (code,) = (one for one in compile(module, name, "exec").co_consts if hasattr(one, "co_code"))
-                assert not global_names(code) & bound_names([*statement.body, statement.args])
-
-
-def bound_names(statements: list[ast.stmt]) -> set[str]:
-    """Return every name that is bound in the statements."""
-    found = set()
-    for statement in statements:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and is_bound(node):
-                found.add(node.id)
-            elif type(node) in NAMES and not isinstance(node, ast.Name):
-                found.add(getattr(node, NAMES[type(node)]))
-    return found
-
-
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_steps_and_checks_keep_their_names(program):
-    last = resources.runner_source(program[0]).partition("STEPS = (")[2].partition(")")[0]
-    steps = [line.strip(" ,") for line in last.splitlines() if line.strip()]
-    assert steps[0] == "preflight"
-    assert steps[-1] == "done"
-    names = {node.name for node in essential(runner_source.assemble(*program)) if isinstance(node, ast.FunctionDef)}
-    assert {*steps, "fetch", "verify", "clock", "mend"} <= names
-
-
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_every_module_comes_after_those_it_imports(program):
+@pytest.mark.parametrize("role", ROLES)
+def test_every_module_comes_after_those_it_imports(role):
     seen = set()
-    for name in runner_source.modules(*program):
+    for name in runner_source.MODULES[role]:
         for node in ast.walk(ast.parse(resources.runner_source(name))):
             if isinstance(node, ast.ImportFrom) and node.level:
                 assert node.module in seen, f"{name} imports {node.module}"
         seen.add(name)
 
 
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_no_name_is_defined_twice_or_missing(program):
+@pytest.mark.parametrize("role", ROLES)
+def test_no_name_is_defined_twice_or_missing(role, with_comments):
+    tree = ast.parse(runner_source.program(role, with_comments=with_comments))
     names = [
         target.id if isinstance(target, ast.Name) else target.name
-        for statement in ast.parse(runner_source.assemble(*program)).body
+        for statement in tree.body
         for target in getattr(statement, "targets", [statement])
         if isinstance(target, (ast.FunctionDef, ast.ClassDef, ast.Name))
     ]
     assert len(names) == len(set(names))
-    code = compile(runner_source.assemble(*program), "firstboot.py", "exec")
-    known = (
-        {*names, *dir(__builtins__), *__builtins__} if isinstance(__builtins__, dict) else {*names, *dir(__builtins__)}
-    )
     imported = {
-        alias.name.split(".")[0]
-        for node in ast.walk(ast.parse(runner_source.assemble(*program)))
-        if isinstance(node, ast.Import)
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
-    assert not {name for name in global_names(code) if name not in known | imported | {"__file__", "__name__"}}
+    known = {*names, *imported, *dir(builtins), "__file__", "__name__"}
+    assert global_names(compile(tree, "firstboot.py", "exec")) <= known
 
 
 def global_names(code) -> set[str]:
     """Return the names that a code object and those inside of it look up as globals."""
-    import dis
-
     found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     for constant in code.co_consts:
         if hasattr(constant, "co_code"):
             found |= global_names(constant)
-    return found
+    return found - {"__annotations__", "__qualname__", "__module__"}
 
 
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_is_python_3_9_and_standard_library(program):
-    tree = ast.parse(runner_source.assemble(*program), feature_version=(3, 9))
+@pytest.mark.parametrize("role", ROLES)
+def test_is_python_3_9_and_standard_library(role):
+    tree = ast.parse(runner_source.program(role, with_comments=True), feature_version=(3, 9))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("program", PROGRAMS + IN_IMAGES)
-def test_holds_no_comment_and_fits(program):
-    text = runner_source.assemble(*program)
-    assert text.startswith("#!/usr/bin/env python3\nimport ")
-    assert not [line for line in text.splitlines()[1:] if not line or line.lstrip().startswith("#") or '"""' in line]
-    assert len(gzip.compress(text.encode(), 9, mtime=0)) <= SIZE_LIMITS.get(program, math.inf)
-
-
 def test_a_node_ships_no_module_for_masters():
-    assert "etcd" not in runner_source.assemble("node")
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        'x = ("a" "b" "c")',
-        'x = (f"{y}" f"b" "c{d}")',
-        'x = (b"\\0" b"1" b"\\0")',
-        'x = ("\\01" "1" "\\1012")',
-        """x = ("a" 'b' "c")""",
-        'x = (r"\\d" "\\n" r"\\d" r"\\w")',
-        'x = ["a", "b" if "c" in "d" else "e"]',
-    ],
-)
-def test_strings_side_by_side_stay_what_they_are(source):
-    (shipped,) = minify.statements(source)
-    assert ast.dump(ast.parse(shipped)) == ast.dump(ast.parse(source))
+    assert "etcd" not in runner_source.program("node", with_comments=True)

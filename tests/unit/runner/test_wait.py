@@ -36,7 +36,7 @@ def run(tmp_path, clock):
     return made
 
 
-def test_what_is_missing_is_said_at_once_and_when_it_changes_but_not_at_each_question(run, clock, tmp_path, capsys):
+def test_a_wait_reports_at_once_and_when_the_reason_changes(run, clock, tmp_path, capsys):
     asked = []
 
     def probe():
@@ -56,7 +56,7 @@ def test_what_is_missing_is_said_at_once_and_when_it_changes_but_not_at_each_que
     assert 0.8 < pauses[-1] < 1
 
 
-def test_a_deadline_scales_and_is_told_with_the_last_reason(run):
+def test_a_deadline_scales_and_its_message_has_the_last_reason(run):
     run.body["waitFactor"] = 0.01
 
     def probe():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from tests import clusters
 
-from kgen.config.model import Pki
+from kgen.model import Pki
 from kgen.pki.table import CERTS
 from kgen.secrets_bundle import blobs
 from kgen.secrets_bundle.inventory import ca_cert_hash, inventory
@@ -15,23 +15,28 @@ M2 = CLUSTER.masters[1]
 NODE, POOL = CLUSTER.machines[3], CLUSTER.pools[0]
 
 
-def test_a_master_gets_kubeadms_set_without_the_keys_of_two_cas(bundle):
+def test_a_master_gets_kubeadms_full_set(bundle):
     names = set(blobs.machine_blobs(bundle, CLUSTER, M2))
     pairs = {f"{spec.name}.{suffix}" for spec in CERTS for suffix in ("crt", "key")}
-    assert names == (pairs | {"sa.key", "sa.pub"}) - {"front-proxy-ca.key", "etcd/ca.key"}
+    assert names == pairs | {"sa.key", "sa.pub"}
 
 
-def test_ship_ca_keys_all_adds_them(bundle):
-    cluster = replace(CLUSTER, pki=Pki(ship_ca_keys="all"))
-    more = set(blobs.machine_blobs(bundle, cluster, M2)) - set(blobs.machine_blobs(bundle, CLUSTER, M2))
-    assert more == {"front-proxy-ca.key", "etcd/ca.key"}
-    assert set(blobs.machine_blobs(bundle, cluster, NODE)) == {"ca.crt"}
+def test_ship_ca_keys_cluster_keeps_two_keys_from_the_masters(bundle):
+    cluster = replace(CLUSTER, pki=Pki(ship_ca_keys="cluster"))
+    kept_back = set(blobs.machine_blobs(bundle, CLUSTER, M2)) - set(blobs.machine_blobs(bundle, cluster, M2))
+    assert kept_back == {"front-proxy-ca.key", "etcd/ca.key"}
 
 
 @pytest.mark.parametrize("machine", [NODE, POOL], ids=["node", "pool"])
 def test_nodes_and_pools_get_the_cas_certificate_only(bundle, machine):
     assert set(blobs.machine_blobs(bundle, CLUSTER, machine)) == {"ca.crt"}
-    assert blobs.earliest_expiry(bundle, machine) == bundle.authorities["ca"].not_after
+
+
+def test_a_ca_key_kept_outside_the_bundle_goes_to_nobody(bundle):
+    etcd_ca = replace(bundle.authorities["etcd/ca"], key=None)
+    without = replace(bundle, authorities={**bundle.authorities, "etcd/ca": etcd_ca})
+    assert without.external_authorities == {"etcd/ca"}
+    assert "etcd/ca.key" not in blobs.machine_blobs(without, CLUSTER, M2)
 
 
 def test_blobs_are_the_bundles_texts(bundle):
@@ -57,7 +62,9 @@ def test_masters_share_what_kubeadm_shares(bundle):
         "ca.crt",
         "ca.key",
         "front-proxy-ca.crt",
+        "front-proxy-ca.key",
         "etcd/ca.crt",
+        "etcd/ca.key",
         "sa.key",
         "sa.pub",
         "admin.crt",
@@ -70,16 +77,15 @@ def test_masters_share_what_kubeadm_shares(bundle):
 def test_validity_covers_every_certificate_of_the_machine(bundle):
     for machine in (M2, NODE):
         names = {name for name in blobs.machine_blobs(bundle, CLUSTER, machine) if name.endswith(".crt")}
-        found = blobs.validity(bundle, machine)
+        found = blobs.validity(bundle, CLUSTER, machine)
         assert set(found) == names
-    assert blobs.validity(bundle, M2)["apiserver.crt"] == (
+    assert blobs.validity(bundle, CLUSTER, M2)["apiserver.crt"] == (
         int(NOW.timestamp()) - 3600,
         int(NOW.timestamp()) + 365 * 86400,
     )
-    assert blobs.earliest_expiry(bundle, M2) == bundle.certificates["admin"].not_after
 
 
-def test_inventory_tells_every_certificate(bundle):
+def test_the_inventory_lists_every_certificate(bundle):
     found = {info.name: info for info in inventory(bundle)}
     assert list(found) == list(bundle.entries)
     assert (found["etcd/ca"].ca, found["m1/etcd/server"].ca, found["admin"].ca) == ("", "etcd/ca", "ca")

@@ -53,6 +53,6 @@ def test_inside_a_work_tree_it_must_be_ignored_and_untracked(path):
 
 
 @pytest.mark.real
-def test_a_git_that_cannot_tell_is_no_warning(path):
+def test_a_git_that_fails_causes_no_warning(path):
     (path.parent / ".git").mkdir()
     assert git_warning(path) is None

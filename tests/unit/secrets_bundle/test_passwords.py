@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from kgen.config.model import User
 from kgen.errors import InputError
+from kgen.model import User
 from kgen.secrets_bundle.passwords import password_hashes
 from kgen.secrets_bundle.source import Source
 
@@ -25,7 +25,7 @@ def test_salts_are_new_for_each(bundle):
     assert all(re.fullmatch(r"\$6\$[./0-9A-Za-z]{16}\$[./0-9A-Za-z]{86}", value) for value in both.values())
 
 
-def test_what_is_no_hash_is_replaced(source):
+def test_an_invalid_hash_is_replaced(source):
     assert password_hashes([ANN], {"ann": "plain"}, source)["ann"].startswith("$6$")
 
 

@@ -4,9 +4,9 @@ from ipaddress import ip_network
 import pytest
 from tests import clusters
 
-from kgen.config.model import Networking
 from kgen.errors import InputError, ProblemsError
-from kgen.secrets_bundle import document
+from kgen.model import Networking
+from kgen.secrets_bundle import format as document
 from kgen.secrets_bundle.pod_ranges import assign, with_ranges
 from kgen.secrets_bundle.populate import populate
 
@@ -38,7 +38,7 @@ def test_ranges_stay_when_the_list_changes():
     assert assign(bridged("w1", "w2"), later)["w1"] == kept["w1"]
 
 
-def test_a_range_of_the_file_is_kept_when_its_key_goes():
+def test_a_range_from_the_file_is_kept_after_its_key_is_removed():
     kept = assign(bridged(("w1", "10.244.9.0/24")), {})
     assert assign(bridged("w1"), kept) == kept
 
@@ -63,7 +63,7 @@ def test_what_does_not_fit_the_kept_ranges_is_refused(cluster, kept, words):
         assign(cluster, kept, "c.secrets.yaml")
 
 
-def test_every_machine_has_its_range_in_the_end():
+def test_every_machine_gets_a_range():
     cluster = bridged("w1")
     ranged = with_ranges(cluster, assign(cluster, {}))
     assert [str(machine.pod_cidr) for machine in ranged.machines] == ["10.244.0.0/24", "10.244.1.0/24"]

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 import pytest
 from tests import clusters
 
-from kgen.config.model import ApiServer, BootstrapToken, Endpoint, User
 from kgen.errors import InputError
+from kgen.model import ApiServer, BootstrapToken, Endpoint, User
 from kgen.pki import inspect, keys
 from kgen.pki.plan import plan
 from kgen.secrets_bundle.model import digest
@@ -128,30 +128,30 @@ def test_a_lost_leaf_is_made_again(bundle):
     assert list(again.bundle.certificates) == list(bundle.certificates)
 
 
-def test_near_and_past_ends_are_warned_about_and_never_renewed(bundle):
+def test_near_and_past_expiry_is_a_warning_and_renews_nothing(bundle):
     assert codes(populate(bundle, THREE, NOW + 335 * DAY)) == []
     near = populate(bundle, THREE, NOW + 336 * DAY)
     assert codes(near) == ["B201"]
-    assert "m1/apiserver, m2/apiserver and 30 others end within 30 days, the first on 2027-03-01" in str(
+    assert "m1/apiserver, m2/apiserver and 30 others expire within 30 days, the first on 2027-03-01" in str(
         near.warnings[0]
     )
     assert "kgen certs renew" in near.warnings[0].hint
     past = populate(bundle, THREE, NOW + 366 * DAY)
     assert codes(past) == ["B201"]
-    assert "30 others ended, the first on 2027-03-01" in past.warnings[0].message
+    assert "30 others expired, the first on 2027-03-01" in past.warnings[0].message
     assert not near.changed
     assert not past.changed
 
 
-def test_a_renewed_leaf_ends_with_its_ca(bundle):
+def test_a_renewed_leaf_expires_no_later_than_its_ca(bundle):
     late = NOW + 3400 * DAY
     again = populate(bundle, THREE, late, renew=leaves(THREE, ["admin"]))
     assert again.bundle.entries["admin"].not_after == bundle.entries["ca"].not_after == NOW + 3650 * DAY
     assert "B203" in codes(again)
 
 
-def test_after_the_end_of_the_ca_nothing_is_issued(bundle):
-    with pytest.raises(InputError, match="its CA 'ca' ended on 2036-02-27"):
+def test_an_expired_ca_issues_nothing(bundle):
+    with pytest.raises(InputError, match="its CA 'ca' expired on 2036-02-27"):
         populate(bundle, THREE, NOW + 3650 * DAY, renew=["admin"])
     assert codes(populate(bundle, THREE, NOW + 3651 * DAY)) == ["B201", "B201"]
 

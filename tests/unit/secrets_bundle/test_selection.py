@@ -14,18 +14,18 @@ def test_no_name_means_every_leaf():
     assert leaves(THREE) == {request.name for request in plan(THREE) if request.ca}
 
 
-def test_a_name_is_a_leafs_a_rows_or_a_machines():
+def test_a_name_selects_a_leaf_a_row_or_a_machine():
     assert leaves(THREE, ["m1/etcd/peer"]) == {"m1/etcd/peer"}
     assert leaves(THREE, ["etcd/peer", "admin"]) == {"m1/etcd/peer", "m2/etcd/peer", "m3/etcd/peer", "admin"}
     assert leaves(THREE, ["m2"]) == {request.name for request in plan(THREE) if request.machine == "m2"}
 
 
-def test_a_machine_called_like_a_certificate_gives_way():
+def test_a_name_of_a_certificate_and_a_machine_selects_the_certificate():
     cluster = replace(THREE, machines=(clusters.master("admin", "10.0.0.11"),))
     assert leaves(cluster, ["admin"]) == {"admin"}
 
 
-def test_unknown_names_get_the_nearest():
+def test_an_unknown_name_is_refused_with_the_nearest_one():
     with pytest.raises(InputError) as caught:
         leaves(THREE, ["m1/apisever"])
     assert caught.value.hint == "did you mean 'm1/apiserver'?"

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from kgen.errors import InputError, KgenError, ProblemsError
-from kgen.secrets_bundle import document, store
+from kgen.output import disk
+from kgen.secrets_bundle import format as document
+from kgen.secrets_bundle import store
 
 
 @pytest.fixture
@@ -28,11 +30,11 @@ def other(bundle):
     ("cluster_file", "expected"),
     [("prod.yaml", "prod.secrets.yaml"), ("a/b.c.yml", "a/b.c.secrets.yaml"), ("x/cluster", "x/cluster.secrets.yaml")],
 )
-def test_it_stands_beside_the_cluster_file(cluster_file, expected):
+def test_the_bundle_is_beside_the_cluster_file(cluster_file, expected):
     assert store.path_for(Path(cluster_file)) == Path(expected)
 
 
-def test_what_is_written_is_read_and_private(path, bundle):
+def test_a_written_bundle_is_read_back_and_private(path, bundle):
     assert store.read(path) is None
     old = os.umask(0)
     try:
@@ -51,7 +53,7 @@ def test_a_loose_mode_is_tightened_by_the_next_write(path, bundle, other):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_symbolic_link_stays_one(tmp_path, path, bundle, other):
+def test_a_symbolic_link_remains_a_symbolic_link(tmp_path, path, bundle, other):
     target = tmp_path / "vault" / "real.yaml"
     target.parent.mkdir()
     store.write(target, bundle)
@@ -64,7 +66,7 @@ def test_a_symbolic_link_stays_one(tmp_path, path, bundle, other):
         store.read(path)
 
 
-def test_unreadable_files_are_sentences(path, bundle):
+def test_an_unreadable_file_is_an_error_in_one_sentence(path, bundle):
     path.mkdir()
     with pytest.raises(KgenError, match=r"cannot read .*: Is a directory"):
         store.read(path)
@@ -132,14 +134,14 @@ def test_a_kill_leaves_the_old_file_or_the_new_one_and_the_next_write_cleans_up(
 
 
 def test_leftovers_of_another_cluster_stay(path, bundle):
-    foreign = path.with_name(".prod2.new-1.secrets.yaml")
+    foreign = path.with_name(".kgen-new.prod2.secrets.yaml")
     foreign.touch()
     store.write(path, bundle)
     assert foreign.exists()
 
 
-def test_the_lock_is_one_kgens_at_a_time(path, monkeypatch):
-    monkeypatch.setattr(store, "LOCK_PATIENCE_SECONDS", 0.1)
+def test_only_one_kgen_holds_the_lock(path, monkeypatch):
+    monkeypatch.setattr(disk, "PATIENCE_SECONDS", 0.1)
     with store.locked(path):
         with pytest.raises(KgenError, match="another kgen is at work") as caught, store.locked(path):
             pass
@@ -148,24 +150,27 @@ def test_the_lock_is_one_kgens_at_a_time(path, monkeypatch):
         pass
 
 
-def test_a_short_lock_is_waited_for(path):
+def test_kgen_waits_for_a_lock_that_is_soon_released(path):
     held = threading.Event()
+    order = []
 
     def hold():
         with store.locked(path):
             held.set()
             threading.Event().wait(0.2)
+            order.append("first")
 
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
     with store.locked(path):
-        pass
+        order.append("second")
     thread.join()
+    assert order == ["first", "second"]
 
 
-def test_a_directory_that_is_not_there_is_a_sentence(tmp_path):
-    with pytest.raises(KgenError, match="cannot open the directory"), store.locked(tmp_path / "no" / "x.secrets.yaml"):
+def test_a_missing_directory_is_an_error_in_one_sentence(tmp_path):
+    with pytest.raises(KgenError, match="No such file or directory"), store.locked(tmp_path / "no" / "x.secrets.yaml"):
         pass
 
 
@@ -173,7 +178,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from kgen.errors import KgenError
-from kgen.secrets_bundle import document, store
+from kgen.output import disk
+from kgen.secrets_bundle import format as document, store
+disk.PATIENCE_SECONDS = 60  # on a busy machine one writer may be kept waiting
 source, target = map(Path, sys.argv[1:3])
 bundle = document.parse(source.read_text(), "")
 try:
@@ -204,7 +211,7 @@ def test_two_writers_at_once_never_mix(tmp_path, path, bundle, other):
     [("size=64k", "No space left on device"), ("size=1M,remount,ro", "Read-only file system")],
     ids=["full", "read-only"],
 )
-def test_a_full_or_read_only_disk_is_a_sentence_and_loses_nothing(tmp_path, bundle, mount, reason):
+def test_a_full_or_read_only_disk_is_an_error_and_loses_nothing(tmp_path, bundle, mount, reason):
     source, disk = tmp_path / "source", tmp_path / "disk"
     source.write_text(document.dump(bundle))
     disk.mkdir()

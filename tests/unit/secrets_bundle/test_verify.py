@@ -6,7 +6,7 @@ from tests import clusters
 from kgen.errors import ProblemsError
 from kgen.pki import keys
 from kgen.pki.plan import plan
-from kgen.secrets_bundle import document
+from kgen.secrets_bundle import format as document
 from kgen.secrets_bundle.populate import populate
 from kgen.secrets_bundle.verify import examine
 
@@ -39,7 +39,7 @@ def problems(bundle):
     return [(problem.field, problem.message) for problem in caught.value.problems]
 
 
-def test_a_sound_bundle_is_as_it_was(read):
+def test_a_sound_bundle_is_returned_unchanged(read):
     examination = examine(read, REQUESTS)
     assert examination.bundle == read
     assert examination.due == {}
@@ -102,7 +102,7 @@ def test_service_account_keys_that_do_not_fit(read):
     assert problems(private) == [("serviceAccount.key", "cannot be read as a private key")]
 
 
-def test_all_at_once(read):
+def test_all_damage_is_reported_at_once(read):
     broken = with_leaf(read, "admin", certificate="x")
     broken = with_ca(broken, "etcd/ca", key="x")
     assert [field for field, _ in problems(broken)] == ["authorities.etcd/ca.key", "certificates.admin.certificate"]

@@ -17,7 +17,7 @@ populated = populate(store.read(Path(sys.argv[1])), cluster, datetime(2026, 3, 2
 assert not populated.changed
 for machine in cluster.machines:
     blobs.machine_blobs(populated.bundle, cluster, machine)
-    blobs.validity(populated.bundle, machine)
+    blobs.validity(populated.bundle, cluster, machine)
 blobs.ca_fingerprint(populated.bundle)
 print(sorted({"cryptography", "passlib", "secrets", "subprocess"} & set(sys.modules)))
 """

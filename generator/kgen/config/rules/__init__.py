@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kgen.config.report import Report
-from kgen.config.rules import arguments, bridge, image, lifetimes, machines, networks, proxies, registration
+from kgen.config.rules import (
+    apiserver_files,
+    arguments,
+    bridge,
+    cloud_init,
+    configurations,
+    external_etcd,
+    file_arguments,
+    files,
+    image,
+    keys,
+    lifetimes,
+    machine_networks,
+    machines,
+    networks,
+    programs,
+    proxies,
+    registration,
+)
 from kgen.config.rules.facts import Facts
+from kgen.reader.report import Report
 
 Rule = Callable[[Facts, Report], None]
 
@@ -18,43 +36,81 @@ RULES: tuple[Rule, ...] = (
     machines.endpoint_of_several_masters,
     machines.masters_have_addresses,
     machines.names_are_unique,
-    machines.names_are_not_everyones,
+    machines.localhost_is_no_name,
     machines.addresses_are_unique,
+    machines.forwarding_stays_on,
     machines.pools_are_nodes,
     machines.labels_of_pools,
+    machines.labels_of_the_machine_itself,
     machines.only_masters_have_endpoints,
     machines.ports_are_free,
     networks.service_subnet_size,
     networks.pod_subnet_is_divided,
     networks.subnets_do_not_overlap,
     networks.addresses_are_outside,
-    networks.one_address_family,
+    networks.address_families,
+    networks.machines_have_both_families,
     bridge.machines_are_listed,
     bridge.subnet_is_given,
+    bridge.subnet_has_one_family,
     bridge.machines_have_addresses,
     bridge.ranges_are_apart,
     bridge.ranges_are_enough,
     bridge.ranges_are_used,
     bridge.controller_allocates_nothing,
+    external_etcd.etcd_is_in_one_place,
+    external_etcd.endpoints_differ,
+    external_etcd.certificates_are_complete,
+    external_etcd.http_endpoints_are_known,
     image.programs_have_one_source,
+    image.units_are_the_users,
+    cloud_init.cloud_init_takes_it,
+    cloud_init.cloud_init_leaves_the_first_boot_alone,
+    machine_networks.cloud_init_takes_it,
+    machine_networks.addresses_are_whole,
+    machine_networks.address_is_configured,
+    machine_networks.interfaces_are_there,
+    machine_networks.card_is_configured,
+    machine_networks.hardware_is_unique,
+    files.files_have_one_content,
+    files.files_have_their_own_path,
     arguments.arguments,
+    programs.values_of_arguments,
+    programs.gates,
+    programs.admission_plugins,
+    programs.controllers,
+    file_arguments.files_are_mounted,
+    file_arguments.files_are_there,
+    apiserver_files.keys_stand_alone,
+    file_arguments.health_needs_no_credential,
+    arguments.service_account_keys,
+    keys.masters_can_renew,
     lifetimes.leaves_end_before_their_ca,
     lifetimes.validity_is_sensible,
     lifetimes.components_have_time_to_start,
     lifetimes.nodes_can_join,
+    lifetimes.tokens_have_groups,
+    lifetimes.waits_are_long_enough,
     proxies.cluster_is_not_proxied,
     registration.taints,
     registration.preflight_errors,
+    registration.node_addresses,
+    registration.only_containerd_gets_more,
     registration.volumes,
     registration.environment,
     registration.gates,
+    registration.image_pulls,
+    registration.spelling,
     registration.component_configuration,
+    configurations.values,
+    configurations.kernel_defaults,
+    configurations.warnings,
     registration.users,
 )
-"""Every rule; order does not matter, problems are sorted by their place in the file."""
+"""Every rule. The order does not matter: problems are sorted by their place in the file."""
 
 
 def check(facts: Facts, report: Report) -> None:
-    """Run every rule. Values that could not be read are reported already, rules are silent about them."""
+    """Run every rule. Rules skip values that could not be read: the reader has already reported them."""
     for rule in RULES:
         rule(facts, report)

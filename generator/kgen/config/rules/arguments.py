@@ -1,8 +1,7 @@
-"""Which extra arguments are kgen's to set, which are gone, and which say what a field says.
+"""Rules about extra arguments: those that kgen sets, those of older releases, and duplicates of a field.
 
-An extra argument overrides kubeadm's default, as in kubeadm. Refused are only those that name the bundle's files or
-the cluster's identity. Flags that are gone were tried on the binaries of v1.37.2 and etcd 3.7.0; since when they are
-is in the release notes.
+An extra argument overrides kubeadm's default, as in kubeadm. kgen refuses only arguments that name the bundle's files
+or the cluster's identity, and flags that the programs do not have.
 """
 
 from __future__ import annotations
@@ -11,22 +10,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from kgen import versions
-from kgen.config.objects import Draft
-from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
+from kgen.facts import names, versions
+from kgen.reader.objects import Draft
+from kgen.reader.report import ALIKE, Report, nearest
+
+PROGRAMS = {
+    "apiServer": "kube-apiserver",
+    "controllerManager": "kube-controller-manager",
+    "scheduler": "kube-scheduler",
+    "kubelet": "kubelet",
+}
+"""The programs of Kubernetes by component of the cluster file, as the tables of ``kgen.facts.programs`` name them."""
 
 _CONTROL_PLANE = ("apiServer", "controllerManager", "scheduler")
 _ALL = (*_CONTROL_PLANE, "etcd", "kubelet")
 _BUNDLE = "remove it: keys and certificates come from the secrets bundle"
-_FOLLOWS = "remove it: it follows from the masters of this file"
+_FOLLOWS = "remove it: kgen computes it from the masters of this file"
 
 
 @dataclass(frozen=True)
 class Row:
     """Arguments of some components by name, ``*`` for any characters, and what to do instead.
 
-    ``since`` is the minor from which on the row holds; 0: in every one.
+    The row holds from the minor version ``since`` on; 0: in every version.
     """
 
     components: tuple[str, ...]
@@ -39,8 +46,13 @@ class Row:
         return component in self.components and fnmatchcase(name, self.pattern)
 
 
-OWN_FILES = (("apiServer", "oidc-ca-file"),)
-"""Arguments that look like those of the bundle's files, but name files of the user."""
+_SERVING = ("tls-cert-file", "tls-private-key-file")
+OWN_FILES = (
+    ("apiServer", "oidc-ca-file"),
+    ("apiServer", "service-account-key-file"),
+    *((component, name) for component in ("controllerManager", "scheduler") for name in _SERVING),
+)
+"""Arguments whose names look like those of the bundle's files, but whose files are the user's."""
 
 RESERVED = (
     Row(("apiServer",), "tls-cert-file", "remove it: more names for the certificate go to apiServer.certSANs"),
@@ -48,6 +60,11 @@ RESERVED = (
     Row(("apiServer",), "kubelet-client-key", _BUNDLE),
     Row(("kubelet",), "tls-cert-file", "use tlsCertFile below `kubelet:`"),
     Row(("kubelet",), "tls-private-key-file", "use tlsPrivateKeyFile below `kubelet:`"),
+    Row(
+        ("controllerManager",),
+        "cluster-signing-*-*-file",
+        "remove it: kube-controller-manager does not take it together with cluster-signing-cert-file, which kgen sets",
+    ),
     Row(_ALL, "*-ca-file", _BUNDLE),
     Row(_ALL, "*-cafile", _BUNDLE),
     Row(_ALL, "*-cert-file", _BUNDLE),
@@ -59,20 +76,25 @@ RESERVED = (
     Row(("etcd",), "key-file", _BUNDLE),
     Row(("etcd",), "name", "use `name:` of the machine"),
     Row(("etcd",), "data-dir", "use etcd.local.dataDir"),
-    Row(("etcd",), "initial-*", _FOLLOWS),
+    Row(("etcd",), "initial-advertise-peer-urls", _FOLLOWS),
+    Row(("etcd",), "initial-cluster", _FOLLOWS),
+    Row(("etcd",), "initial-cluster-state", _FOLLOWS),
     Row(("etcd",), "config-file", "use arguments: with a file etcd ignores all others"),
     Row(("kubelet",), "hostname-override", "use `name:` of the machine"),
-    Row(("kubelet",), "node-ip", "use `address:` of the machine"),
     Row(("kubelet",), "node-labels", "use `labels:` of the machine or pool"),
     Row(("kubelet",), "register-with-taints", "use `taints:` of the machine or pool"),
     Row(("kubelet",), "container-runtime-endpoint", "use nodeRegistration.criSocket"),
     Row(("kubelet",), "config", "use `kubelet:` for fields of KubeletConfiguration"),
     Row(("kubelet",), "config-dir", "use `kubelet:` for fields of KubeletConfiguration"),
     Row(("kubelet",), "pod-manifest-path", "remove it: the runner puts the manifests into /etc/kubernetes/manifests"),
-    Row(("kubelet",), "root-dir", "remove it: the kubelet's files are in /var/lib/kubelet"),
-    Row(("kubelet",), "cert-dir", "remove it: the kubelet's certificates are in /var/lib/kubelet/pki"),
+    Row(
+        ("kubelet",),
+        "root-dir",
+        "remove it: kubeadm and the first boot use /var/lib/kubelet; mount a disk there instead",
+    ),
+    Row(("kubelet",), "cert-dir", "remove it: kubelet.conf names the certificates in /var/lib/kubelet/pki"),
 )
-"""The first row that matches decides."""
+"""Arguments that kgen sets. The first row that matches applies."""
 
 _DROP = "remove it"
 _CADVISOR = (
@@ -98,6 +120,12 @@ GONE = (
     Row(("apiServer",), "cloud-config", _DROP),
     Row(("controllerManager",), "experimental-cluster-signing-duration", "use cluster-signing-duration"),
     Row(("controllerManager",), "concurrent-service-syncs", _DROP, since=37),
+    Row(
+        ("controllerManager",),
+        "pod-eviction-timeout",
+        "use tolerationSeconds of pods, or kube-apiserver's default-not-ready-toleration-seconds",
+    ),
+    Row(("controllerManager",), "enable-taint-manager", f"{_DROP}: it is always on"),
     Row(("kubelet",), "network-plugin", _DROP),
     Row(("kubelet",), "cni-*", _DROP),
     Row(("kubelet",), "docker-*", _DROP),
@@ -124,8 +152,8 @@ FIELDS = (
 
 
 def arguments(facts: Facts, report: Report) -> None:
-    """Refuse what is kgen's or gone, warn about what a field says better."""
-    for component, argument in _arguments(facts):
+    """Refuse arguments that kgen sets or that do not exist; warn about those that duplicate a field."""
+    for component, argument in given(facts):
         name = argument.get("name")
         if name is None or (component, name) in OWN_FILES:
             continue
@@ -134,17 +162,29 @@ def arguments(facts: Facts, report: Report) -> None:
         gone = _first(_gone(facts), component, name)
         field = _first(FIELDS, component, name)
         if reserved:
-            report.error(place, "K317", f"{name} is set by kgen", reserved.hint)
-        elif gone:
-            report.error(place, "K318", f"{name} is gone: the program would not start", gone.hint)
+            report.error(place, "K317", f"kgen sets {name} itself", reserved.hint)
+        elif gone or _is_unknown(facts, component, name):
+            message = f"this Kubernetes version has no argument {name}: the program would not start"
+            facts.refuse(report, place, "K318", message, gone.hint if gone else _nearest(facts, component, name))
         elif field:
             message = f"{name} is overridden here only; the rest of the cluster follows its field"
             report.warn(place, "K903", message, f"use {field.hint}")
     _etcd_of_another_time(facts, report)
 
 
+def _is_unknown(facts: Facts, component: str, name: str) -> bool:
+    return bool(facts.programs and component in PROGRAMS and name not in facts.programs.flags[PROGRAMS[component]])
+
+
+def _nearest(facts: Facts, component: str, name: str) -> str:
+    """Return a hint with the flag that was probably meant."""
+    assert facts.programs is not None  # noqa: S101 without a table no flag is unknown
+    near = nearest(name, facts.programs.flags[PROGRAMS[component]], ALIKE)
+    return f"did you mean {near}?" if near else _DROP
+
+
 def _gone(facts: Facts) -> tuple[Row, ...]:
-    """Return the rows that hold in the file's version; where it could not be read, those of every version."""
+    """Return the rows that hold in the file's version; if it could not be read, the rows that hold in every version."""
     version = facts.version
     return tuple(row for row in GONE if not row.since or (version and versions.has_reached(version, row.since)))
 
@@ -153,7 +193,8 @@ def _first(rows: tuple[Row, ...], component: str, name: str) -> Row | None:
     return next((row for row in rows if row.matches(component, name)), None)
 
 
-def _arguments(facts: Facts) -> Iterator[tuple[str, Draft]]:
+def given(facts: Facts) -> Iterator[tuple[str, Draft]]:
+    """Yield every extra argument that could be read, with its component."""
     for component in _CONTROL_PLANE:
         for argument in facts.root.section(component).drafts("extraArgs"):
             yield component, argument
@@ -169,22 +210,36 @@ _NEW_IN_ETCD_3_6 = ("feature-gates", "watch-progress-notify-interval")
 
 
 def _etcd_of_another_time(facts: Facts, report: Report) -> None:
-    """Refuse experimental flags where etcd has no such any more, and their successors where it has them not yet."""
+    """Refuse etcd flags that this etcd no longer has, and flags that only a later etcd has."""
     local = facts.root.section("etcd").section("local")
     tag = local.get("imageTag") or ""
-    etcd = versions.etcd_version(facts.version, tag) if facts.version else None
+    etcd = versions.etcd(facts.version, tag) if facts.version else None
     if etcd is None or facts.version is None:
         return
-    number = f"etcd {etcd[0]}.{etcd[1]}"
+    number = f"etcd {etcd.minor}"
     is_experimental = versions.etcd_flags_are_experimental(facts.version, tag)
-    if (is_experimental and etcd[:2] >= (3, 7)) or (not is_experimental and etcd[:2] < (3, 6)):
-        hint = f"remove it, or use one nearer to {versions.release_of(facts.version).etcd}"
-        report.error(local.at("imageTag"), "K327", f"{facts.version} gives {number} flags it does not take", hint)
+    if not (etcd.takes_experimental_flags if is_experimental else etcd.takes_their_successors):
+        hint = f"remove imageTag, or use a version closer to {versions.release_of(facts.version).etcd}"
+        report.error(local.at("imageTag"), "K327", f"kgen passes flags for {facts.version} that {number} refuses", hint)
     for argument in local.drafts("extraArgs"):
         name, place = argument.get("name") or "", argument.at("name")
-        if name.startswith("experimental-") and etcd[:2] >= (3, 7):
+        if name.startswith("experimental-") and not etcd.takes_experimental_flags:
             hint = f"use {name.removeprefix('experimental-')}, or feature-gates"
-            report.error(place, "K318", f"{name} is gone: {number} would not start", hint)
-        elif name in _NEW_IN_ETCD_3_6 and etcd[:2] < (3, 6):
-            hint = "use its experimental flags, or etcd 3.6"
-            report.error(place, "K318", f"{name} is not in {number} yet: it would not start", hint)
+            report.error(place, "K318", f"{number} does not know {name}: it would not start", hint)
+        elif name in _NEW_IN_ETCD_3_6 and not etcd.takes_their_successors:
+            hint = "use the flag that begins with experimental-, or etcd 3.6"
+            report.error(place, "K318", f"{number} does not know {name} yet: it would not start", hint)
+
+
+def service_account_keys(facts: Facts, report: Report) -> None:
+    """Keys of service accounts from elsewhere are added to the bundle's, which signs the tokens of this cluster."""
+    own = str(names.PKI_DIR / "sa.pub")
+    given = [
+        argument
+        for argument in facts.root.section("apiServer").drafts("extraArgs")
+        if argument.get("name") == "service-account-key-file"
+    ]
+    if given and own not in [argument.get("value") for argument in given]:
+        message = f"service-account-key-file replaces kubeadm's {own}: the API server would refuse every pod's token"
+        hint = f"add {{name: service-account-key-file, value: {own}}}"
+        report.error(given[0].at("value"), "K383", message, hint)

@@ -1,18 +1,22 @@
-"""What the rules look at: the draft of a cluster, with the parts that several rules need taken out once."""
+"""The input of the rules: the draft of a cluster, and the parts of it that several rules need."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 
-from kgen.config.model import Address, Network
-from kgen.config.objects import Draft
-from kgen.versions import Version
+from kgen.facts import programs, versions
+from kgen.facts.programs import Programs
+from kgen.facts.versions import Version
+from kgen.model import Address, Network
+from kgen.reader.objects import Draft
+from kgen.reader.report import Report
+from kgen.reader.tree import Mapping, Node, Sequence
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The draft of a cluster. Values are None where the file's could not be read; rules then stay silent."""
+    """The draft of a cluster. A value that could not be read is None, and rules then report nothing."""
 
     root: Draft
 
@@ -20,6 +24,33 @@ class Facts:
     def version(self) -> Version | None:
         """Return the Kubernetes version."""
         return self.root.get("kubernetesVersion")  # type: ignore[no-any-return]
+
+    @cached_property
+    def programs(self) -> Programs | None:
+        """Return what the programs of the version take; None if kgen has no table of its minor."""
+        return None if self.version is None else programs.of(self.version)
+
+    def refuse(self, report: Report, place: Node, code: str, message: str, hint: str = "") -> None:
+        """Report what the programs of the version do not take; only warn if kgen does not know the patch release."""
+        if self.version is None or versions.is_known_patch(self.version):
+            report.error(place, code, message, hint)
+        else:
+            report.warn(place, "K930", message, hint)
+
+    def below(self, *path: str | int, holder: Draft | None = None) -> Node:
+        """Return the place of the value at ``path`` of the cluster, or of a machine or pool.
+
+        Where the file does not give it, it is the place of the nearest one above.
+        """
+        node = (holder or self.root).node
+        for step in path:
+            if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
+                node = node.entries[step][1]
+            elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+                node = node.items[step]
+            else:
+                break
+        return node
 
     @cached_property
     def machines(self) -> tuple[Draft, ...]:
@@ -42,19 +73,30 @@ class Facts:
         return tuple(machine for machine in self.machines if machine.get("role") == "master")
 
     @cached_property
+    def has_external_etcd(self) -> bool:
+        """Return whether etcd runs outside of the masters."""
+        return self.root.section("etcd").is_given("external")
+
+    @cached_property
     def networking(self) -> Draft:
         """Return ``networking``."""
         return self.root.section("networking")
 
     @cached_property
-    def service_subnet(self) -> Network | None:
-        """Return the Services' network, the default one where the file gives none."""
-        return self.networking.get("serviceSubnet")  # type: ignore[no-any-return]
+    def service_subnets(self) -> tuple[Network, ...]:
+        """Return the Services' networks, the default one where the file gives none."""
+        return self.networking.get("serviceSubnet") or ()
 
     @cached_property
-    def pod_subnet(self) -> Network | None:
-        """Return the pods' network; None too where the file gives none."""
-        return self.networking.get("podSubnet")  # type: ignore[no-any-return]
+    def pod_subnets(self) -> tuple[Network, ...]:
+        """Return the pods' networks; empty if the file gives none."""
+        return self.networking.get("podSubnet") or ()
+
+    @cached_property
+    def subnets(self) -> tuple[tuple[str, Network], ...]:
+        """Return every network of Services and pods, with its key below ``networking``."""
+        pairs = (("serviceSubnet", self.service_subnets), ("podSubnet", self.pod_subnets))
+        return tuple((key, network) for key, networks in pairs for network in networks)
 
     @cached_property
     def uses_bridge(self) -> bool:
@@ -63,13 +105,12 @@ class Facts:
 
     @cached_property
     def addressed(self) -> tuple[tuple[Draft, Address], ...]:
-        """Return each machine that has an address, with it."""
-        found = ((machine, machine.get("address")) for machine in self.machines)
-        return tuple((machine, addresses[0]) for machine, addresses in found if addresses)
+        """Return each address of each machine."""
+        return tuple((machine, address) for machine in self.machines for address in machine.get("address") or ())
 
     @cached_property
     def has_unread_roles(self) -> bool:
-        """Return whether some machine may be a master and it is not known."""
+        """Return whether the role of some machine could not be read, so that it may be a master."""
         entries = self.root.values.get("machines")
         if not isinstance(entries, tuple):
             return True

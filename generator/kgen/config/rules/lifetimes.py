@@ -1,21 +1,22 @@
-"""Rules about times: the life of certificates and tokens, how long a component may take to start."""
+"""Rules about times: the validity of certificates and tokens, and the time in which a component must start."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import islice
 
-from kgen.config.kinds import BAD
-from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
+from kgen.reader.kinds import BAD
+from kgen.reader.report import Report
 
-_SHORTEST = timedelta(hours=1)  # certificates are back-dated by as much
+_SHORTEST = timedelta(hours=1)  # a certificate is valid from one hour before it is issued
 _SHORTEST_START = timedelta(minutes=1)
 _LONG = {"certificateValidityPeriod": timedelta(days=365), "caCertificateValidityPeriod": timedelta(days=3650)}
-_LONGEST = timedelta(days=365 * 200)  # X.509 and Go's clocks end; nobody means it
+_LONGEST = timedelta(days=365 * 200)  # Go's durations end at 292 years; a longer period is a mistake
 
 
 def leaves_end_before_their_ca(facts: Facts, report: Report) -> None:
-    """A certificate that outlives its CA cannot be verified to its end."""
+    """No certificate outlives its CA: it could no longer be verified."""
     leaf, ca = facts.root.get("certificateValidityPeriod"), facts.root.get("caCertificateValidityPeriod")
     if leaf is None or ca is None or leaf <= ca:
         return
@@ -25,11 +26,16 @@ def leaves_end_before_their_ca(facts: Facts, report: Report) -> None:
         else ("caCertificateValidityPeriod")
     )
     message = f"certificates ({_hours(leaf)}) would outlive their CA ({_hours(ca)})"
-    report.error(facts.root.at(key), "K319", message, "give certificates a shorter life, or the CA a longer one")
+    report.error(
+        facts.root.at(key),
+        "K319",
+        message,
+        "make certificateValidityPeriod shorter, or caCertificateValidityPeriod longer",
+    )
 
 
 def validity_is_sensible(facts: Facts, report: Report) -> None:
-    """Too short is useless, too long is a risk kubeadm warns about too."""
+    """Refuse lifetimes that are too short to be useful; warn about long ones, as kubeadm does."""
     for key, long in _LONG.items():
         value = facts.root.get(key)
         if value is None or not facts.root.is_given(key):
@@ -46,7 +52,7 @@ def validity_is_sensible(facts: Facts, report: Report) -> None:
 
 
 def components_have_time_to_start(facts: Facts, report: Report) -> None:
-    """The kubelet asks every ten seconds; a component that is given less is never up."""
+    """A component gets at least a minute to start: the kubelet probes it every ten seconds."""
     timeouts = facts.root.section("timeouts")
     value = timeouts.get("controlPlaneComponentHealthCheck")
     if value is not None and value < _SHORTEST_START:
@@ -65,8 +71,29 @@ def nodes_can_join(facts: Facts, report: Report) -> None:
         return
     missing = [usage for usage in ("signing", "authentication") if usage not in usages]
     if missing:
-        hint = "leave `usages:` out, or put such a token behind a full one"
-        report.error(token.at("usages"), "K324", f"nodes join with the first token, it lacks {missing[0]}", hint)
+        hint = "remove `usages:`, or put a token with both usages first"
+        report.error(
+            token.at("usages"), "K324", f"nodes join with the first token, which lacks the usage {missing[0]}", hint
+        )
+
+
+def tokens_have_groups(facts: Facts, report: Report) -> None:
+    """Every token authenticates: kubeadm gives each token a group, and refuses a group without that usage."""
+    for token in islice(facts.root.drafts("bootstrapTokens"), 1, None):  # another rule checks the first
+        usages = token.get("usages")
+        if usages is not None and BAD not in usages and "authentication" not in usages:
+            hint = "add authentication to `usages:`, or remove the token"
+            report.error(token.at("usages"), "K382", "a token without the usage authentication has no groups", hint)
+
+
+def waits_are_long_enough(facts: Facts, report: Report) -> None:
+    """Warn about a time that is shorter than the default, because it changes nothing."""
+    timeouts = facts.root.section("timeouts")
+    for row in timeouts.kind.fields:
+        value, default = timeouts.get(row.key), timeouts.kind.defaults[row.key]
+        if row.key != "controlPlaneComponentHealthCheck" and value is not None and value < default:
+            message = f"a time below {row.default} changes nothing: the first boot waits at least that long"
+            report.warn(timeouts.at(row.key), "K942", message, "remove it")
 
 
 def _hours(value: timedelta) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from kgen import names
-from kgen.config.labels import kubelet_may_set
-from kgen.config.objects import Draft
-from kgen.config.report import Report
+from kgen.config import own_values
 from kgen.config.rules.facts import Facts
-from kgen.config.tree import Mapping, Node
+from kgen.facts import names
+from kgen.facts.labels import kubelet_may_set
+from kgen.reader.objects import Draft
+from kgen.reader.report import Report
+from kgen.reader.tree import Mapping, Node
 
-_MOST_MASTERS = 5  # more answer more slowly and survive no more than is likely: https://etcd.io/docs/, FAQ
+_MOST_MASTERS = 5  # the FAQ of etcd suggests no more than 5 to 7: https://etcd.io/docs/
 _TAKEN_PORTS = {
     names.ETCD_CLIENT_PORT: "etcd's clients",
     names.ETCD_PEER_PORT: "etcd's peers",
@@ -24,27 +25,31 @@ _TAKEN_PORTS = {
 
 
 def number_of_masters(facts: Facts, report: Report) -> None:
-    """A stacked etcd has one, three or five members."""
+    """An etcd on the masters has one, three or five members. With one outside, any number of masters will do."""
     count = len(facts.masters)
     place = facts.root.key_at("machines")
     if facts.has_unread_roles:
         return
     if count == 0:
         report.error(place, "K301", "no machine has role: master", "give at least one machine role: master")
+    elif facts.has_external_etcd:
+        return
     elif count > _MOST_MASTERS:
-        report.error(place, "K303", f"{count} masters are too many members for etcd", "use 3 or 5 masters")
+        report.error(
+            place, "K303", f"{count} masters would make {count} etcd members: writes become slow", "use 3 or 5 masters"
+        )
     elif count % 2 == 0:
-        hint = f"use {count - 1} or {count + 1}: an even number survives no more failures than one less"
+        hint = f"use {count - 1} or {count + 1}: {count} masters tolerate no more failures than {count - 1}"
         report.error(place, "K302", f"{count} masters make an even number of etcd members", hint)
 
 
 def endpoint_of_several_masters(facts: Facts, report: Report) -> None:
-    """Several masters need an address that stands for all of them."""
+    """Several masters have a common endpoint, which is not the address of one of them."""
     if len(facts.masters) < 2:
         return
     if not facts.root.is_given("controlPlaneEndpoint"):
         message = f"{len(facts.masters)} masters need a controlPlaneEndpoint"
-        hint = "give the DNS name or address of a load balancer or virtual IP before them"
+        hint = "give the DNS name or address of a load balancer or virtual IP in front of the masters"
         report.error(facts.root.node, "K306", message, hint, key="controlPlaneEndpoint")
         return
     endpoint = facts.root.get("controlPlaneEndpoint")
@@ -56,15 +61,15 @@ def endpoint_of_several_masters(facts: Facts, report: Report) -> None:
 
 
 def masters_have_addresses(facts: Facts, report: Report) -> None:
-    """The certificates and the etcd members of a master need its address beforehand."""
+    """Every master has an address: its certificates and its etcd member contain it."""
     for master in facts.masters:
         if not master.is_given("address"):
-            hint = "give the address other machines reach it at"
+            hint = "give the address at which the other machines reach it"
             report.error(master.node, "K316", "a master needs an address", hint, key="address")
 
 
 def names_are_unique(facts: Facts, report: Report) -> None:
-    """Machines and pools share one namespace."""
+    """Machines and pools have distinct names."""
     seen: dict[str, Node] = {}
     for entry in facts.documents:
         name = entry.get("name")
@@ -72,7 +77,7 @@ def names_are_unique(facts: Facts, report: Report) -> None:
             continue
         place = entry.at("name")
         if name in seen:
-            hint = f"it stands in line {seen[name].line} already; machines and pools share their names"
+            hint = f"it is already used in line {seen[name].line}; machines and pools share one set of names"
             report.error(place, "K304", f"the name {name} is used twice", hint)
         seen.setdefault(name, place)
 
@@ -83,17 +88,17 @@ def addresses_are_unique(facts: Facts, report: Report) -> None:
     for machine, address in facts.addressed:
         place = machine.at("address")
         if address in seen:
-            hint = f"it stands in line {seen[address].line} already"
+            hint = f"it is already used in line {seen[address].line}"
             report.error(place, "K305", f"the address {address} is used twice", hint)
         seen.setdefault(address, place)
 
 
 def pools_are_nodes(facts: Facts, report: Report) -> None:
-    """A master has an identity of its own, so it cannot be one of many."""
+    """A pool has no masters: each master has its own certificates."""
     for pool in facts.pools:
         if pool.get("role") == "master":
             hint = "list masters below machines:, one entry each"
-            report.error(pool.at("role"), "K313", "a pool cannot be of masters", hint)
+            report.error(pool.at("role"), "K313", "a pool cannot consist of masters", hint)
 
 
 def labels_of_pools(facts: Facts, report: Report) -> None:
@@ -101,8 +106,17 @@ def labels_of_pools(facts: Facts, report: Report) -> None:
     for pool in facts.pools:
         for key in pool.get("labels") or ():
             if not kubelet_may_set(key):
-                hint = "use a domain of your own; such labels are for listed machines"
+                hint = "use another domain in the label, or list the machines below machines:"
                 report.error(_label_place(pool, key), "K314", f"a kubelet may not set {key} itself", hint)
+
+
+def labels_of_the_machine_itself(facts: Facts, report: Report) -> None:
+    """Only a kubelet knows what its machine fills in, so masters cannot set such a label."""
+    for machine in facts.machines:
+        for key, value in (machine.get("labels") or {}).items():
+            if not kubelet_may_set(key) and own_values.are_there(value):
+                hint = "give its value here, or use another domain in the label"
+                report.error(_label_place(machine, key), "K314", f"a kubelet may not set {key} itself", hint)
 
 
 def _label_place(entry: Draft, key: str) -> Node:
@@ -119,19 +133,34 @@ def only_masters_have_endpoints(facts: Facts, report: Report) -> None:
 
 
 def ports_are_free(facts: Facts, report: Report) -> None:
-    """The API server's port is not one that others on the machine listen on."""
+    """The API server's port is not used by another program on the machine."""
     for holder in (facts.root, *facts.machines):
         if not holder.is_given("localAPIEndpoint"):
             continue
         endpoint = holder.section("localAPIEndpoint")
         port = endpoint.get("bindPort")
         if port in _TAKEN_PORTS:
-            hint = f"use another one, like {names.API_SERVER_PORT}"
-            report.error(endpoint.at("bindPort"), "K321", f"port {port} belongs to {_TAKEN_PORTS[port]}", hint)
+            hint = f"use another port, such as {names.API_SERVER_PORT}"
+            report.error(endpoint.at("bindPort"), "K321", f"port {port} is used by {_TAKEN_PORTS[port]}", hint)
 
 
-def names_are_not_everyones(facts: Facts, report: Report) -> None:
-    """``localhost`` is every machine."""
+def forwarding_stays_on(facts: Facts, report: Report) -> None:
+    """A kernel parameter that pods need keeps kgen's value."""
+    for holder in (facts.root, *facts.documents):
+        for name, value in (holder.get("sysctls") or {}).items() if holder.is_given("sysctls") else ():
+            if any(name in of_family for of_family in names.POD_SYSCTLS.values()) and value != "1":
+                node = holder.at("sysctls")
+                place = node.entries[name][1] if isinstance(node, Mapping) else node
+                report.error(place, "K352", f"{name} = {value}: pods cannot be reached without it", "remove it")
+
+
+def localhost_is_no_name(facts: Facts, report: Report) -> None:
+    """No machine is called ``localhost``."""
     for machine in facts.machines:
         if machine.get("name") in ("localhost", "localhost.localdomain"):
-            report.error(machine.at("name"), "K201", "every machine is called localhost", "use a name like m1")
+            report.error(
+                machine.at("name"),
+                "K201",
+                "localhost cannot be the name of one machine: it means every machine",
+                "use a name like m1",
+            )

@@ -1,19 +1,20 @@
-"""Rules about proxies: kubeadm's preflight warnings HTTPProxy and HTTPProxyCIDR, made where the proxies are given.
+"""Rules about proxies: kubeadm's preflight warnings HTTPProxy and HTTPProxyCIDR, reported at render.
 
-Matching is Go's, as all components do it: https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config.
+Hosts match ``noProxy`` as in Go, in which all components are written: https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
-from kgen.config.report import Report
 from kgen.config.rules.facts import Facts
+from kgen.reader.report import Report
 
 
 def cluster_is_not_proxied(facts: Facts, report: Report) -> None:
-    """What belongs to the cluster is reached directly."""
+    """Warn if a proxy would be used for an address of the cluster."""
     proxies = facts.root.section("httpProxy")
     if facts.root.is_given("httpProxy") and proxies.get("httpsProxy"):
         excepted = [entry.strip().lower() for entry in (proxies.get("noProxy") or "").split(",") if entry.strip()]
@@ -31,9 +32,13 @@ def _hosts(facts: Facts) -> Iterator[tuple[str, str, int | None]]:
     for machine, address in facts.addressed:
         if machine.get("role") == "master":
             yield f"the master {machine.get('name')}", str(address), None
-    for name, network in (("Services", facts.service_subnet), ("pods", facts.pod_subnet)):
-        if network is not None and network.num_addresses > 1:
-            yield f"the network of {name}", str(network[1]), None
+    for url, _ in facts.root.section("etcd").section("external").items("endpoints"):
+        parts = urlsplit(url)
+        yield "etcd at", str(parts.hostname), parts.port
+    what = {"serviceSubnet": "Services", "podSubnet": "pods"}
+    for key, network in facts.subnets:
+        if network.num_addresses > 1:
+            yield f"the network of {what[key]}", str(network[1]), None
 
 
 def _covers(entry: str, host: str, port: int | None) -> bool:

@@ -1,15 +1,18 @@
-"""Rules about what machines register with, and about lists whose entries must differ."""
+"""Rules about the registration of machines, and about lists whose entries must differ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 
-from kgen import preflight_rows, versions
+from kgen.config import own_values
 from kgen.config.fields import API_VERSION, FEATURE_GATES
-from kgen.config.objects import Draft
-from kgen.config.report import Report, nearest, shown
 from kgen.config.rules.facts import Facts
-from kgen.config.tree import Mapping, Node
+from kgen.facts import preflight_rows, versions
+from kgen.facts.versions import Version
+from kgen.reader.objects import Draft
+from kgen.reader.report import Report, nearest, shown
+from kgen.reader.tree import Mapping, Node, Scalar
 
 GONE_GATES = {
     "PublicKeysECDSA": "use encryptionAlgorithm",
@@ -24,7 +27,7 @@ GONE_GATES = {
 
 
 def version_is_known(facts: Facts, report: Report) -> None:
-    """Image tags of a patch that kgen does not know yet are assumed."""
+    """Warn if kgen does not know the version yet and has to assume its image tags."""
     version = facts.version
     if version is not None and not versions.is_known_patch(version):
         tags = versions.release_of(version)
@@ -36,30 +39,36 @@ def version_is_known(facts: Facts, report: Report) -> None:
 
 
 def version_has_it(facts: Facts, report: Report) -> None:
-    """What came with a later version cannot be asked for."""
+    """Refuse fields that a later version of Kubernetes introduced."""
     version = facts.version
     if version is None:
         return
     algorithm = facts.root.get("encryptionAlgorithm")
     if algorithm == "ECDSA-P384" and not versions.takes_p384(version):
         place = facts.root.at("encryptionAlgorithm")
-        report.error(place, "K326", f"kubeadm {version} does not know {algorithm}", "use ECDSA-P256, or v1.34")
-    for field in facts.root.get("kubelet") or {}:
-        since = versions.kubelet_field_since(version, field)
-        if since:
-            place = _below(facts.root.at("kubelet"), field)
-            report.error(place, "K326", f"the kubelet of {version} has no field {field}", f"remove it, or use {since}")
+        report.error(
+            place,
+            "K326",
+            f"kubeadm {version} does not know {algorithm}",
+            "use ECDSA-P256, or kubernetesVersion v1.34 or later",
+        )
+    for holder in (facts.root, *facts.documents) if facts.programs is None else ():
+        for field in holder.get("kubelet") or {}:
+            since = versions.kubelet_field_since(version, field)
+            if since:
+                message = f"the kubelet of {version} has no field {field}"
+                report.error(_below(holder.at("kubelet"), field), "K326", message, f"remove it, or use {since}")
 
 
 def format_is_given(facts: Facts, report: Report) -> None:
-    """A file that says its format can be read by every later kgen."""
+    """Warn if the file has no ``apiVersion``: a later kgen could not tell its format."""
     if not facts.root.is_given("apiVersion"):
         message = f"apiVersion is missing, {API_VERSION} is assumed"
         report.warn(facts.root.node, "K907", message, f"write apiVersion: {API_VERSION}", key="apiVersion")
 
 
 def taints(facts: Facts, report: Report) -> None:
-    """Taints are said in one place, and once."""
+    """Taints of a machine are given in one place, and each taint once."""
     for holder in (facts.root, *facts.documents):
         registration = holder.section("nodeRegistration") if holder.is_given("nodeRegistration") else None
         if registration is not None:
@@ -81,12 +90,12 @@ def _distinct(entries: Iterable[tuple[str, Node]], what: str, report: Report) ->
     for name, place in entries:
         if name in seen:
             message = f"{what} {name} is given twice"
-            report.error(place, "K322", message, f"it stands in line {seen[name].line} already")
+            report.error(place, "K322", message, f"it is already given in line {seen[name].line}")
         seen.setdefault(name, place)
 
 
 def preflight_errors(facts: Facts, report: Report) -> None:
-    """``all`` says everything, as in kubeadm; a name that no check has lets nothing pass."""
+    """``all`` is the only entry, as in kubeadm. Every other name is that of a check."""
     for holder in (facts.root, *facts.documents):
         if holder.is_given("nodeRegistration"):
             registration = holder.section("nodeRegistration")
@@ -99,7 +108,57 @@ def preflight_errors(facts: Facts, report: Report) -> None:
             if len(given) > 1:
                 for name, place in given:
                     if name == "all":
-                        report.error(place, "K325", "all says everything already", "write all alone, or remove it")
+                        report.error(
+                            place, "K325", "`all` already includes every check", "remove `all`, or every other name"
+                        )
+
+
+def node_addresses(facts: Facts, report: Report) -> None:
+    """A node-ip is found on the machine: by family, network or interface. The address of one machine is its field."""
+    for holder in (facts.root, *facts.documents):
+        for argument in holder.section("nodeRegistration").drafts("kubeletExtraArgs"):
+            value = argument.get("value")
+            if argument.get("name") != "node-ip" or value is None:
+                continue
+            if holder is not facts.root and holder.is_given("address"):
+                hint = "keep one of them: `address:` of the machine"
+                report.error(argument.at("name"), "K317", "kgen sets node-ip from the machine's address", hint)
+            elif value not in own_values.UNSPECIFIED and not own_values.are_addresses(value):
+                hint = (
+                    "use `address:` of a machine; elsewhere '::', 0.0.0.0, {network: 10.0.0.0/8} or {interface: eth1}"
+                )
+                report.error(argument.at("value"), "K317", f"node-ip cannot be {shown(value)} here", hint)
+
+
+def only_containerd_gets_more(facts: Facts, report: Report) -> None:
+    """Proxies, CAs and images are for containerd: kgen knows neither unit nor packages of another runtime."""
+    root_section = facts.root.section("nodeRegistration")
+    reported: set[int] = set()
+    for holder in facts.documents:
+        own = holder.section("nodeRegistration")
+        section = own if own.is_given("criSocket") else root_section
+        socket = section.get("criSocket")
+        if not socket or "containerd" in socket or id(section.at("criSocket")) in reported:
+            continue
+        for is_wanted, what, hint in (
+            (facts.root.is_given("httpProxy"), "httpProxy works with", "remove httpProxy"),
+            (
+                any("ca_certs" in (each.get("cloudInit") or {}) for each in (facts.root, holder)),
+                "the first boot restarts, for ca_certs,",
+                "remove ca_certs",
+            ),
+            (
+                facts.root.section("image").get("runner") == "baked",
+                "an image of kgen bake has",
+                "use `image: {runner: embedded}` and an image of your own",
+            ),
+        ):
+            if is_wanted:
+                message = f"{what} containerd only, not the runtime at {socket}"
+                more = "; settings of its unit can come by `files:`"
+                report.error(section.at("criSocket"), "K354", message, hint + more)
+                reported.add(id(section.at("criSocket")))
+                break
 
 
 def volumes(facts: Facts, report: Report) -> None:
@@ -122,14 +181,18 @@ def environment(facts: Facts, report: Report) -> None:
 
 
 def gates(facts: Facts, report: Report) -> None:
-    """Only kubeadm's own gates belong here; those of components are arguments."""
+    """Only kubeadm's own gates may be set here; gates of components are arguments of the components."""
     node, version = facts.root.at("featureGates"), facts.version
     for gate, value in (facts.root.get("featureGates") or {}).items():
         place = node.entries[gate][0] if isinstance(node, Mapping) else node
         if gate in GONE_GATES:
-            is_there = version and versions.has_gate(version, gate)
-            message = f"later kubeadms refuse the gate {gate}" if is_there else f"kubeadm has no gate {gate} any more"
-            report.error(place, "K222", message, GONE_GATES[gate])
+            if version is None or not versions.has_gate(version, gate):
+                report.error(place, "K222", f"kubeadm no longer has the gate {gate}", GONE_GATES[gate])
+            elif value != _value_of(facts, version, gate):
+                message = f"kgen's output is always that of {gate}: {str(not value).lower()}"
+                report.error(place, "K222", message, GONE_GATES[gate])
+            else:
+                report.warn(place, "K941", f"later versions of kubeadm refuse the gate {gate}", GONE_GATES[gate])
         elif gate not in FEATURE_GATES:
             near = nearest(gate, FEATURE_GATES)
             components = "gates of components go to `feature-gates` of their extraArgs, or kubelet.featureGates"
@@ -140,11 +203,45 @@ def gates(facts: Facts, report: Report) -> None:
             report.error(place, "K403", f"{gate} is not supported yet", "remove it: static pods run as root")
 
 
+def _value_of(facts: Facts, version: Version, gate: str) -> bool | None:
+    """Return the value of a gate of older kubeadms that leads to kgen's output; None if no value does."""
+    if gate == "PublicKeysECDSA":
+        return {"ECDSA-P256": True, "RSA-2048": False}.get(facts.root.get("encryptionAlgorithm") or "")
+    return versions.has_instance_config(version) if gate == "NodeLocalCRISocket" else True
+
+
+def image_pulls(facts: Facts, report: Report) -> None:
+    """Only masters look for images before the kubelet pulls them."""
+    for holder in facts.documents:
+        registration = holder.section("nodeRegistration")
+        if holder.get("role") == "node" and registration.get("imagePullPolicy") == "Never":
+            message = "kgen looks for the control plane's images only, and this machine has none"
+            report.error(registration.key_at("imagePullPolicy"), "K381", message, "remove it")
+
+
+def spelling(facts: Facts, report: Report) -> None:
+    """Warn about values that kubeadm takes, too, and that kgen writes in another form."""
+    for holder in (facts.root, *facts.documents):
+        if holder.is_given("nodeRegistration"):
+            socket = holder.section("nodeRegistration").at("criSocket")
+            if isinstance(socket, Scalar) and socket.text.startswith("/"):
+                report.warn(socket, "K940", f"{socket.text} has no scheme", f"write unix://{socket.text}")
+    for key in ("serviceSubnet", "podSubnet"):
+        value, node = facts.networking.get(key), facts.networking.at(key)
+        if value is None or not facts.networking.is_given(key) or not isinstance(node, Scalar):
+            continue
+        given = [ip_address(part.partition("/")[0]) for part in node.text.split(",")]
+        if given != [network.network_address for network in value]:
+            hint = f"write {','.join(map(str, value))}"
+            report.warn(node, "K940", f"{node.text} is an address inside a network", hint)
+
+
 def component_configuration(facts: Facts, report: Report) -> None:
-    """What kubeadm forces stays forced; what is on its way out is said."""
-    if (facts.root.get("kubelet") or {}).get("rotateCertificates") is False:
-        place = _below(facts.root.at("kubelet"), "rotateCertificates")
-        report.error(place, "K110", "certificates of kubelets are always rotated", "remove it")
+    """Refuse changes of values that kubeadm forces, and warn about deprecated fields."""
+    for holder in (facts.root, *facts.documents):
+        if (holder.get("kubelet") or {}).get("rotateCertificates") is False:
+            place = _below(holder.at("kubelet"), "rotateCertificates")
+            report.error(place, "K110", "certificates of kubelets are always rotated", "remove it")
     is_late = facts.version and versions.deprecates_ipvs(facts.version)
     if is_late and (facts.root.get("kubeProxy") or {}).get("mode") == "ipvs":
         place = _below(facts.root.at("kubeProxy"), "mode")
@@ -155,8 +252,11 @@ def _below(node: Node, key: str) -> Node:
     return node.entries[key][1] if isinstance(node, Mapping) else node
 
 
+_CREDENTIALS = {"ssh_authorized_keys", "ssh_import_id", "plain_text_passwd", "passwd", "hashed_passwd"}
+
+
 def users(facts: Facts, report: Report) -> None:
-    """Users differ, and a password that is given can be used."""
+    """Users have distinct names, and their passwords can be used to log in."""
     entries = list(facts.root.items("users"))
     _distinct([(user["name"], place) for user, place in entries if "name" in user], "the user", report)
     for user, place in entries:
@@ -164,5 +264,10 @@ def users(facts: Facts, report: Report) -> None:
         if "plain_text_passwd" in given and len(given) > 1:
             report.error(place, "K108", f"the password is given by {' and by '.join(given)}", "keep one of them")
         elif given and user.get("lock_passwd", True):
-            hint = "cloud-init locks passwords unless told otherwise: add lock_passwd: false"
+            hint = "add `lock_passwd: false`: cloud-init locks passwords by default"
             report.warn(place, "K904", f"{user.get('name', 'the user')} cannot log in with the password", hint)
+    if entries and not any(
+        user["name"] == "default" or _CREDENTIALS & user.keys() for user, _ in entries if "name" in user
+    ):
+        hint = "add ssh_authorized_keys to a user, or the entry `default`, which gets the provider's key"
+        report.warn(facts.root.at("users"), "K915", "nobody can log in: no user has a key or a password", hint)

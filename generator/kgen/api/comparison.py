@@ -1,0 +1,159 @@
+"""What a render would change, by meaning: compared with rendered documents, or with an older cluster file in git."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from kgen.api import image
+from kgen.api.bundle import existing_bundle
+from kgen.comparing import changes, document
+from kgen.comparing.changes import Difference
+from kgen.config.load import load
+from kgen.errors import InputError, Problem
+from kgen.model import Cluster
+from kgen.output.artifacts import Artifact
+from kgen.output.disk import disk_errors, read_plain_file
+from kgen.pipeline import Pipeline
+from kgen.secrets_bundle.model import Bundle
+from kgen.secrets_bundle.populate import populate
+
+_DOCUMENTS = "user-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a render would change. ``machines`` has only those that change; ``objects`` is what the masters publish.
+
+    ``against`` says with what the cluster file was compared. Roles are by machine in ``added`` and ``removed``.
+    """
+
+    against: str
+    warnings: tuple[Problem, ...]
+    added: Mapping[str, str]
+    removed: Mapping[str, str]
+    machines: Mapping[str, tuple[Difference, ...]]
+    objects: tuple[Difference, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Return whether there is any difference."""
+        return bool(self.added or self.removed or self.machines or self.objects)
+
+
+def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: str = "") -> Comparison:
+    """Compare what ``cluster_file`` says now with the last render below ``output``, or with ``against``.
+
+    ``against`` is a directory with rendered documents, or a revision of the git repository that the cluster file is
+    in. A revision is rendered with the bundle as it is now. Nothing is written.
+
+    Raises:
+        ProblemsError, InputError: a cluster file or the bundle is wrong, or there is nothing to compare with.
+        KgenError: git or the disk refuses.
+    """
+    loaded = load(cluster_file)
+    bundle = existing_bundle(cluster_file)
+    fingerprint = changes.fingerprints(bundle.service_account.key.encode())
+    root = _root(Path(against) if against else output, loaded.cluster.name)
+    if root is not None:
+        before: dict[str, Callable[[], bytes]] = dict(_rendered(root))
+        compared = str(root)
+    elif against:
+        with _at_revision(cluster_file, against) as old_file:
+            old = _documents(load(old_file).cluster, bundle)
+            before = {name: partial(gzip.decompress, compressed) for name, _, compressed in old}
+        compared = f"{cluster_file} of {against}"
+    else:
+        hint = f"run `kgen render {cluster_file}`, or name a directory or a git revision with --against"
+        raise InputError(f"nothing of {loaded.cluster.name} is rendered in {output}", hint)
+    added, machines = {}, {}
+    objects: tuple[Difference, ...] = ()
+    for name, text, _ in _documents(loaded.cluster, bundle):
+        old_text = before.pop(name)() if name in before else None
+        if old_text == text:
+            continue
+        told = document.read(text, name)
+        if old_text is None:
+            added[name] = told.role
+            continue
+        was = document.read(old_text, f"the document of {name} in {compared}")
+        if found := changes.of_machine(was, told, fingerprint):
+            machines[name] = found
+        objects = objects or changes.of_objects(was, told, fingerprint)
+    removed = {name: document.read(text(), name).role for name, text in before.items()}
+    return Comparison(compared, loaded.warnings, added, removed, machines, objects)
+
+
+def _root(directory: Path, cluster: str) -> Path | None:
+    """Return the output directory of a cluster: ``directory`` itself or one below it."""
+    return next((each for each in (directory / cluster, directory) if (each / _DOCUMENTS).is_dir()), None)
+
+
+def _rendered(root: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield what returns the text of each rendered document, by machine."""
+    for path in sorted((root / _DOCUMENTS).glob("*.yaml.gz")):
+        yield path.name.removesuffix(".yaml.gz"), partial(_text, path)
+
+
+def _text(path: Path) -> bytes:
+    with disk_errors(path):
+        content = read_plain_file(path, follow=False)
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is damaged", "render again, or compare with another directory") from error
+
+
+def _documents(cluster: Cluster, bundle: Bundle) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield machine, text and gzip of each document that ``cluster`` makes."""
+    populated = populate(bundle, cluster, datetime.now(UTC)).bundle
+    for item in Pipeline(cluster, populated).machine_artifacts(cluster.documents, review_all=False, kept=_nothing):
+        if isinstance(item, Artifact) and item.digest_of is not None:
+            yield item.path.name.removesuffix(".yaml.gz"), item.digest_of, item.content
+
+
+def _nothing(path: PurePosixPath, text: bytes) -> None:
+    """Find no earlier gzip."""
+
+
+@contextmanager
+def _at_revision(cluster_file: Path, revision: str) -> Iterator[Path]:
+    """Yield the path of the cluster file in a copy of the files of ``revision``, which is removed afterwards."""
+    directory = cluster_file.absolute().parent
+    if revision.startswith("-"):
+        raise InputError(f"{revision!r} is neither a directory nor a git revision", "give one of the two")
+    try:
+        top = _git(directory, "rev-parse", "--show-toplevel").decode().rstrip("\n")
+        commit = _git(directory, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
+        archive = _git(Path(top), "archive", "--format=tar", commit)
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        message = f"{revision!r} is neither a directory with rendered documents nor a git revision"
+        raise InputError(message, "give `outputs/<cluster>` of an earlier render, or a revision like HEAD~1") from error
+    with tempfile.TemporaryDirectory(prefix="kgen-diff-") as temporary:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            for member in tar:
+                name = PurePosixPath(member.name)
+                content = tar.extractfile(member) if member.isfile() else None
+                if content is not None and not name.is_absolute() and ".." not in name.parts:
+                    target = Path(temporary, name)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(content.read())
+        old = Path(temporary) / directory.resolve().relative_to(Path(top).resolve()) / cluster_file.name
+        if not old.exists():
+            raise InputError(f"{cluster_file} is not in git's {revision}", "give a revision that has it")
+        yield old
+
+
+def _git(directory: Path, *words: str) -> bytes:
+    done = subprocess.run(["git", "-C", str(directory), *words], capture_output=True, check=True)
+    return done.stdout

@@ -1,0 +1,80 @@
+"""The report of every secret of a cluster: where it lies, who can read it there, what it is good for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kgen.api import image, rendering
+from kgen.api.bundle import existing_bundle
+from kgen.config.load import load
+from kgen.errors import Problem
+from kgen.exposing import places
+from kgen.exposing.places import Place, PlaceKind, Secret
+from kgen.exposing.readers import readers
+from kgen.output import lock
+from kgen.output.disk import disk_errors
+from kgen.pipeline import Pipeline
+from kgen.secrets_bundle import exposure, store
+from kgen.secrets_bundle.populate import populate
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureReport:
+    """Every secret with its places. ``readers`` says who can read each kind of place."""
+
+    root: Path
+    provider: str
+    warnings: tuple[Problem, ...]
+    secrets: tuple[tuple[Secret, tuple[Place, ...]], ...]
+    readers: dict[PlaceKind, str]
+
+    @property
+    def kinds(self) -> frozenset[PlaceKind]:
+        """Return the kinds of places that hold a secret."""
+        return frozenset(place.kind for _, found in self.secrets for place in found)
+
+
+def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> ExposureReport:
+    """Return where the secrets of ``cluster_file`` lie: as a render writes them, and as the seeds in ``output`` do.
+
+    Nothing is written. The report holds no secret.
+
+    Raises:
+        ProblemsError, InputError: the cluster file or the bundle is wrong.
+        KgenError: the lock file of the output is damaged, or the disk refuses.
+    """
+    loaded = load(cluster_file)
+    bundle_path = store.path_for(cluster_file)
+    bundle = populate(existing_bundle(cluster_file), loaded.cluster, datetime.now(UTC)).bundle
+    root = output / loaded.cluster.name
+    with disk_errors(root):
+        recorded = lock.read(root)
+    seeds = recorded.section(rendering.SEED_SECTION)
+    members: dict[str, list[str]] | None = None
+    if seeds.files:
+        members = {}
+        for name, pool in seeds.facts.get("members", {}).items():
+            members.setdefault(pool, []).append(name)
+    found = places.secrets(loaded.cluster, bundle)
+    reviewed = places.reviewed_in(loaded.cluster, recorded.section(rendering.SECTION).files)
+    lies: dict[str, dict[Place, None]] = {name: {} for name in found}
+    in_file = [user.name for user in loaded.cluster.users if user.name not in bundle.password_hashes]
+    for name, secret in found.items():
+        is_given = secret.row == "password of the HTTP proxy" or name in {
+            f"password hash of {user}" for user in in_file
+        }
+        kind: PlaceKind = "clusterFile" if is_given else "bundle"
+        lies[name][Place(kind, str(cluster_file if is_given else bundle_path))] = None
+    for name, place in places.places(Pipeline(loaded.cluster, bundle), found, reviewed, members):
+        lies[name][place] = None
+    report = tuple((found[name], tuple(listed)) for name, listed in lies.items())
+    kinds = [kind for kind in places.PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
+    return ExposureReport(
+        root,
+        loaded.cluster.provider,
+        (*loaded.warnings, *exposure.exposure(bundle_path)),
+        report,
+        {kind: readers(kind, loaded.cluster.provider) for kind in kinds},
+    )

@@ -1,0 +1,1 @@
+"""Compares documents by what they mean to a machine."""

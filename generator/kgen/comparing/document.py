@@ -1,0 +1,175 @@
+"""A user-data document → what it tells its machine: a table of subjects and values.
+
+A subject says what a value is about: ``kube-apiserver --profiling``, ``certificate apiserver``, ``file /etc/hosts``.
+Two documents that give the same table make the same machine.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from kgen.errors import InputError
+from kgen.facts import names
+from kgen.payload import Blob
+
+MODE_OF = "mode of "
+
+_ENVIRONMENT = re.compile(r"\b(env|extraEnvs)\b.*\bvalue$")
+_PRIVATE = re.compile(r"passw|secret|token(?!.*-file)|credential|header", re.IGNORECASE)
+_STATIC_POD = re.compile(
+    r"/etc/kubernetes/manifests/(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)\.yaml"
+)
+_CONFIGURATION = re.compile(r"/var/lib/kubelet/(config|instance-config)\.yaml")
+_PUBLIC_OBJECTS = ("kubeadm-config", "kubelet-config", "kube-proxy", "coredns", "kgen")
+_PUBLIC_KEYS = ("hostname", "prefer_fqdn_over_hostname")
+_DERIVED = ("role", "name", "pool", "files", "owners", "objects", "blobs", "validity", "directories")
+"""Keys of a payload's body that have subjects of their own, or that repeat others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of a subject. One that is not ``shown`` may hold a secret: only its fingerprint is ever printed."""
+
+    text: str = field(repr=False)
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a document says: ``machine`` to this machine, ``objects`` to the cluster, ``blobs`` its key material."""
+
+    role: str
+    machine: Mapping[str, Value]
+    objects: Mapping[str, Value]
+    blobs: Mapping[str, Blob]
+
+
+def read(text: bytes, place: str) -> Told:
+    """Return what the document ``text`` says; ``place`` names it in an error.
+
+    Raises:
+        InputError: it is not a document of this kgen.
+    """
+    try:
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
+        return _told(document)
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, IndexError, AttributeError, OSError) as error:
+        raise InputError(f"{place} is not a document that this kgen reads: {type(error).__name__}", "") from error
+
+
+def _told(document: Mapping[str, Any]) -> Told:
+    machine: dict[str, Value] = {}
+    body: dict[str, Any] = {}
+    for key, value in document.items():
+        if key == "write_files":
+            for entry in value:
+                content = _decoded(entry)
+                if entry["path"] == str(names.PAYLOAD_PATH):
+                    body = json.loads(content)["body"]
+                elif entry["path"] == str(names.RUNNER_PATH):
+                    machine["first-boot program"] = Value(content)
+                else:
+                    machine[f"file {entry['path']}"] = Value(content)
+        else:
+            machine[f"cloud-init {key}"] = Value(_json(value), shown=key in _PUBLIC_KEYS)
+    for key, value in body.items():
+        if key not in _DERIVED:
+            machine[f"parameter {key}"] = Value(_json(value), shown=True)
+    for path, mode, _, content in body["files"]:
+        machine.update(_file(path, mode, body.get("owners", {}).get(path, ""), _expanded(content)))
+    objects: dict[str, Value] = {}
+    for _, manifest, fill, ttl_seconds in body.get("objects", ()):
+        objects.update(_object(manifest, fill))
+        if ttl_seconds is not None:
+            objects["lifetime of the bootstrap token"] = Value(f"{ttl_seconds} s", shown=True)
+    blobs = {name: Blob(label, tuple(map(bytes.fromhex, der))) for name, (label, *der) in body["blobs"].items()}
+    return Told(body["role"], machine, objects, blobs)
+
+
+def _decoded(entry: Mapping[str, Any]) -> str:
+    content: str = entry["content"]
+    if entry.get("encoding") == "gz+b64":
+        return gzip.decompress(base64.b64decode(content)).decode()
+    return content
+
+
+def _expanded(content: Any) -> str:
+    """Return the text of a content; a place for key material stays a place, because keys are compared by themselves."""
+    pieces = [content] if isinstance(content, str) else content
+    return "".join(piece if isinstance(piece, str) else _json(piece) for piece in pieces)
+
+
+def _file(path: str, mode: str, owner: str, text: str) -> Iterator[tuple[str, Value]]:
+    """Yield the subjects of a file: the fields of those that kgen makes, else the content as a whole."""
+    yield f"{MODE_OF}{path}", Value(f"{mode} {owner}".strip(), shown=True)
+    if static_pod := _STATIC_POD.fullmatch(path):
+        yield from _flat(static_pod[1], yaml.load(text, Loader=yaml.CSafeLoader))
+    elif _CONFIGURATION.fullmatch(path):
+        yield from _flat(path, yaml.load(text, Loader=yaml.CSafeLoader))
+    elif path.startswith(("/etc/sysctl.d/", "/etc/modules-load.d/")):
+        for line in text.splitlines():
+            name, _, value = line.partition("=")
+            yield f"{path} {name.strip()}", Value(value.strip() or "yes", shown=True)
+    elif path == "/var/lib/kubelet/kubeadm-flags.env":
+        yield from _flags("kubelet", text.partition("=")[2].strip().strip('"').split(" "))
+    else:
+        yield f"file {path}", Value(text)
+
+
+def _object(manifest: dict[str, Any], fill: Any) -> Iterator[tuple[str, Value]]:
+    metadata = manifest["metadata"]
+    where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    subject = f"{manifest['kind']} {where}{metadata['name']}"
+    if manifest["kind"] == "ConfigMap" and metadata["name"] in _PUBLIC_OBJECTS:
+        texts = {keys[-1]: _expanded(content) for keys, content in fill}
+        for key, value in ({**manifest.get("data", {})} | texts).items():
+            yield from _flat(f"{subject} {key}", _parsed(value))
+    else:
+        yield subject, Value(_json([manifest, fill]))
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return text
+
+
+def _flat(subject: str, value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
+    """Yield each field of ``value``. Entries of a list that have names are told apart by them."""
+    if isinstance(value, dict) and value:
+        for key, below in value.items():
+            if key in ("command", "args") and isinstance(below, list):
+                yield from _flags(subject, below)
+            else:
+                yield from _flat(subject, below, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
+        for item in value:
+            rest = {key: below for key, below in item.items() if key != "name"}
+            yield from _flat(subject, rest, f"{path}[{item['name']}]")
+    elif value != {}:
+        shown = not (_ENVIRONMENT.search(path) or _PRIVATE.search(path))
+        yield f"{subject} {path}".rstrip(), Value(value if isinstance(value, str) else _json(value), shown)
+
+
+def _flags(program: str, words: list[str]) -> Iterator[tuple[str, Value]]:
+    """Yield each flag of a command line; a flag that is given several times has its values in order."""
+    flags: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("-"):
+            name, _, value = word.lstrip("-").partition("=")
+            flags.setdefault(name, []).append(value)
+    for name, values in flags.items():
+        yield f"{program} --{name}", Value(" ".join(values), shown=not _PRIVATE.search(name))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)

@@ -1,0 +1,143 @@
+"""Rules about what the programs of the version have: values of arguments, feature gates, admission plugins.
+
+The tables come from the programs themselves (``kgen.facts.programs``). Without a table nothing is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from kgen.config import gate_checks, own_values
+from kgen.config.rules.arguments import PROGRAMS, given
+from kgen.config.rules.facts import Facts
+from kgen.reader.objects import Draft
+from kgen.reader.report import Report, nearest, shown
+from kgen.reader.tree import Node
+
+_BOOLEANS = ("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False")
+"""What Go's ``strconv.ParseBool`` takes; the first half is true."""
+
+_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DURATION = re.compile(r"[+-]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)")
+_BITS = {"int32": (-(2**31), 2**31), "int": (-(2**63), 2**63), "int64": (-(2**63), 2**63), "uint32": (0, 2**32)}
+_GATES_FLAG = "feature-gates"
+
+
+def values_of_arguments(facts: Facts, report: Report) -> None:
+    """The value of an argument has the type of its flag."""
+    programs = facts.programs
+    if programs is None:
+        return
+    for component, argument in given(facts):
+        flag_type = programs.flags.get(PROGRAMS.get(component, ""), {}).get(argument.get("name") or "")
+        value = argument.get("value")
+        is_known = value is not None and not own_values.are_there(value)
+        wrong = _wrong(value, flag_type) if flag_type and is_known else None
+        if wrong:
+            message = f"{argument.get('name')} takes {wrong}, not {shown(value)}"
+            facts.refuse(report, argument.at("value"), "K361", message, "the program would not start")
+
+
+def _wrong(value: str, flag_type: str) -> str:
+    """Return what a flag of this type takes if the value is something else."""
+    if flag_type == "bool":
+        return "" if value in _BOOLEANS else "true or false"
+    if flag_type in _BITS:
+        low, high = _BITS[flag_type]
+        return "" if _INTEGER.fullmatch(value) and low <= int(value) < high else f"a whole number ({flag_type})"
+    if flag_type in ("float32", "float64"):
+        return "" if _NUMBER.fullmatch(value) else "a number"
+    if flag_type == "duration":
+        return "" if _DURATION.fullmatch(value) else "a duration like 1h30m"
+    return ""
+
+
+def gates(facts: Facts, report: Report) -> None:
+    """Every program has the feature gates that it is given, and takes their values."""
+    programs = facts.programs
+    if programs is None:
+        return
+    for component, argument in given(facts):
+        if component in PROGRAMS and argument.get("name") == _GATES_FLAG and argument.get("value") is not None:
+            _gates_argument(facts, report, PROGRAMS[component], argument)
+    for holder, key, program in (
+        (facts.root, "kubeProxy", "kube-proxy"),
+        *((holder, "kubelet", "kubelet") for holder in (facts.root, *facts.documents)),
+    ):
+        values = (holder.get(key) or {}).get("featureGates") or {}
+        places = {name: facts.below(key, "featureGates", name, holder=holder) for name in values}
+        _check_gates(facts, report, program, values, places)
+
+
+def _gates_argument(facts: Facts, report: Report, program: str, argument: Draft) -> None:
+    place, values = argument.at("value"), {}
+    for item in filter(None, argument.get("value").split(",")):
+        name, equals, value = item.strip().removeprefix("kube:").partition("=")
+        if not equals or value.strip() not in _BOOLEANS:
+            message = f"{shown(item)} is no feature gate with its value"
+            facts.refuse(report, place, "K362", message, "write Name=true or Name=false, with commas in between")
+        else:
+            values[name.strip()] = value.strip() in _BOOLEANS[:6]
+    _check_gates(facts, report, program, values, dict.fromkeys(values, place))
+
+
+def _check_gates(
+    facts: Facts, report: Report, program: str, values: Mapping[str, bool], places: Mapping[str, Node]
+) -> None:
+    assert facts.programs is not None  # noqa: S101 the callers have looked
+    for name, message, hint in gate_checks.check(facts.programs.gates[program], values, program):
+        facts.refuse(report, places[name], "K362", f"{facts.programs.version}: {message}", hint)
+
+
+def admission_plugins(facts: Facts, report: Report) -> None:
+    """The API server has every admission plugin that it is told to use or not to use, and is told one of them."""
+    programs = facts.programs
+    if programs is None:
+        return
+    seen: dict[str, tuple[str, str]] = {}
+    for name, plugin, place in _listed(facts, "apiServer", ("enable-admission-plugins", "disable-admission-plugins")):
+        if plugin not in programs.admission_plugins:
+            _unknown(
+                facts,
+                report,
+                place,
+                f"kube-apiserver has no admission plugin {shown(plugin)}",
+                plugin,
+                programs.admission_plugins,
+            )
+        elif seen.setdefault(plugin, (name, plugin))[0] != name:
+            message = f"the admission plugin {plugin} is both enabled and disabled"
+            facts.refuse(report, place, "K363", message, "remove it from one of the arguments")
+
+
+def controllers(facts: Facts, report: Report) -> None:
+    """The controller manager has every controller that it is told to start or not to start."""
+    programs = facts.programs
+    if programs is None:
+        return
+    for _, item, place in _listed(facts, "controllerManager", ("controllers",)):
+        name = item.removeprefix("-")
+        if name != "*" and name not in programs.controllers:
+            _unknown(
+                facts,
+                report,
+                place,
+                f"kube-controller-manager has no controller {shown(name)}",
+                name,
+                programs.controllers,
+            )
+
+
+def _listed(facts: Facts, component: str, flags: tuple[str, ...]) -> Iterator[tuple[str, str, Node]]:
+    for argument in facts.root.section(component).drafts("extraArgs"):
+        if argument.get("name") in flags and argument.get("value") is not None:
+            for item in filter(None, argument.get("value").split(",")):
+                yield argument.get("name"), item.strip(), argument.at("value")
+
+
+def _unknown(facts: Facts, report: Report, place: Node, message: str, name: str, known: Iterable[str]) -> None:
+    near = nearest(name, known)
+    hint = f"did you mean {near}?" if near else "remove it: the program would not start"
+    facts.refuse(report, place, "K363", message, hint)

@@ -1,0 +1,1 @@
+"""The Kubernetes content of a cluster: manifests, kubelet files, kubeconfigs, add-ons, API objects."""

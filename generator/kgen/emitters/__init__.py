@@ -1,0 +1,1 @@
+"""Emitters: functions from payloads to files of the output. ``table.py`` lists them."""

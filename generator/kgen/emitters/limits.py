@@ -1,0 +1,44 @@
+"""The message for documents over the provider's limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kgen.emitters.contract import DocumentInfo
+from kgen.errors import InputError
+from kgen.model import Cluster
+
+_MOST_SHOWN = 10
+
+
+class DocumentTooLargeError(InputError):
+    """Documents exceed the provider's limit; nothing was written."""
+
+    def __init__(self, cluster: Cluster, documents: Sequence[DocumentInfo]) -> None:
+        """Name every document that does not fit, and what to change in this cluster."""
+        shown = [_line(document) for document in documents[:_MOST_SHOWN]]
+        if len(documents) > len(shown):
+            shown.append(f"… and {len(documents) - len(shown)} more")
+        super().__init__(
+            f"user-data over the limit of {cluster.provider}:\n  " + "\n  ".join(shown), "; ".join(_remedies(cluster))
+        )
+
+
+def _line(document: DocumentInfo) -> str:
+    parts = ", ".join(f"{name} {count:,}" for name, count in document.largest_parts)
+    counts = f"{document.counted_bytes:,} bytes of {document.limit_bytes:,}"
+    return f"{document.machine}: {counts} (largest parts: {parts})"
+
+
+def _remedies(cluster: Cluster) -> list[str]:
+    remedies = []
+    if cluster.encryption_algorithm.startswith("RSA"):
+        remedies.append("RSA keys do not compress: use `encryptionAlgorithm: ECDSA-P256`")
+    if cluster.runner == "embedded":
+        remedies.append("put the runner into the image: `image: {runner: baked}`")
+    if cluster.manifests:
+        remedies.append("apply large objects with kubectl once the cluster is up, not by `manifests:`")
+    if any(machine.files for machine in cluster.documents):
+        remedies.append("put large files into the image, not into `files:`")
+    remedies.append("deliver the document from a place without this limit (a NoCloud seed)")
+    return remedies

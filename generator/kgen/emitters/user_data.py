@@ -1,0 +1,93 @@
+"""``user-data/<machine>.yaml.gz``: the document that the cloud gets, and the same document readable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from kgen import engine
+from kgen.emitters.contract import DocumentInfo, Emit, Setting
+from kgen.facts.providers import PROVIDERS
+from kgen.firstboot import payload_json, program
+from kgen.output.artifacts import Artifact
+from kgen.payload import Payload
+from kgen.user_data import document as documents
+from kgen.user_data import size
+from kgen.user_data.document import Document, Shared
+
+
+class Texts:
+    """The documents as texts, in pieces. What documents share is computed once."""
+
+    def __init__(self, setting: Setting, *, is_text: bool) -> None:
+        """``is_text``: the documents are for a provider that takes no gzip."""
+        self._setting = setting
+        self._is_text = is_text
+        self._parts: dict[tuple[str, str, bool], Shared] = {}
+
+    def of(self, payload: Payload) -> tuple[str, Shared, str]:
+        """Return the beginning of the machine's document, its middle and its end."""
+        first = documents.opening(self._setting.cluster, payload)
+        return first, self.shared(payload), documents.ending(payload_json.sealed(payload), is_text=self._is_text)
+
+    def shared(self, payload: Payload) -> Shared:
+        """Return what all documents of one role with the same keys of cloud-init share."""
+        cluster = self._setting.cluster
+        key = payload.role, repr(payload.cloud_init), payload.has_own_values
+        if key not in self._parts:
+            runner = None
+            if cluster.runner == "embedded":
+                extras = program.extras(cluster, has_own_values=payload.has_own_values)
+                runner = program.program(payload.role, with_comments=False, extras=extras)
+            self._parts[key] = documents.shared(cluster, payload.role, runner, self._setting.users, payload.cloud_init)
+        return self._parts[key]
+
+
+def emitter(setting: Setting) -> Emit:
+    """Return the function that makes a machine's document."""
+    cluster = setting.cluster
+    provider = PROVIDERS.get(cluster.provider)
+    is_text = not size.takes_gzip(provider)
+    texts = Texts(setting, is_text=is_text)
+
+    def emit(payload: Payload) -> Iterator[Artifact | DocumentInfo]:
+        first, shared, last = texts.of(payload)
+        content = shared.text(first, last)
+        path = _path(payload, ".yaml.gz")
+        compressed = setting.kept(path, content)
+        document = Document(content, compressed) if compressed else None
+        if document is None or not size.fits(document, provider):
+            document = shared.document(first, last)
+        info = _info(payload, document)
+        yield Artifact(path, document.compressed, digest_of=document.text)
+        is_reviewed = payload.name in setting.reviewed
+        if is_text or is_reviewed:  # a document of plain text is what the cloud gets
+            yield Artifact(_path(payload, ".yaml"), document.text)
+        if is_reviewed:
+            engine.check_yaml(document.text)
+        yield info
+
+    def _info(payload: Payload, document: Document) -> DocumentInfo:
+        encoding, counted = size.counted(document, provider)
+        limit = provider.limit_bytes if provider else None
+        is_too_large = limit is not None and counted > limit
+        return DocumentInfo(
+            machine=payload.name,
+            role=payload.role,
+            is_pool=payload.is_pool,
+            path=_path(payload, ".yaml" if encoding == "text" else ".yaml.gz"),
+            provider=cluster.provider,
+            counted_bytes=counted,
+            limit_bytes=limit,
+            encoding=encoding,
+            sha256=hashlib.sha256(document.text).hexdigest(),
+            expiry=payload.expiry,
+            largest_parts=size.largest_parts(payload, texts.shared(payload).content) if is_too_large else (),
+        )
+
+    return emit
+
+
+def _path(payload: Payload, suffix: str) -> PurePosixPath:
+    return PurePosixPath("user-data", payload.name + suffix)

@@ -1,0 +1,1 @@
+"""Which secret lies where, who can read it there, and what it is good for."""

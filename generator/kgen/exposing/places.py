@@ -1,0 +1,188 @@
+"""Where each secret lies: in the files of a render and of the seeds, in the bundle, and on the machines.
+
+It is computed from what the files are made of, not by looking for bytes in them; a test does that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import urlsplit
+
+from kgen.content import kubeconfig
+from kgen.content.files import environment_quoted
+from kgen.emitters import cluster_files, review_tree, seed
+from kgen.exposing import powers
+from kgen.exposing.powers import Reach
+from kgen.model import Cluster, Machine
+from kgen.payload import ApiObject, Content, Payload, Pem, PemBase64
+from kgen.pipeline import Pipeline
+from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
+from kgen.secrets_bundle.model import Bundle
+
+PlaceKind = Literal["bundle", "clusterFile", "kubeconfigs", "api", "userData", "reviewTree", "seeds", "machines"]
+PLACE_KINDS: tuple[PlaceKind, ...] = (
+    "bundle",
+    "clusterFile",
+    "kubeconfigs",
+    "api",
+    "userData",
+    "reviewTree",
+    "seeds",
+    "machines",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One secret. ``row`` is what it is, ``name`` which one: ``apiserver.key`` and ``m1/apiserver.key``.
+
+    ``text`` is the secret itself if it is no key; of a password in a URL it is the whole URL.
+    """
+
+    name: str
+    row: str
+    reach: Reach
+    power: str
+    text: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file with a secret. ``path`` is relative to the output directory, or a file on ``machine``."""
+
+    kind: PlaceKind
+    path: str
+    machine: str = ""
+
+
+def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
+    """Return every secret of the cluster by name. What the user's own files hold is not known to kgen."""
+    found = []
+    for spec in certificates(cluster):
+        owners = [""] if spec.scope == "cluster" else [machine.name for machine in cluster.masters]
+        for owner in owners:
+            name = spec.entry_name(owner)
+            if bundle.entries[name].key is not None:
+                found.append(Secret(f"{name}.key", f"{spec.name}.key", *powers.KEYS[spec.name]))
+    found.append(Secret(SERVICE_ACCOUNT_FILES[0], SERVICE_ACCOUNT_FILES[0], *powers.KEYS["sa"]))
+    for token in bundle.tokens:
+        token_id, _, text = token.partition(".")
+        found.append(Secret(f"bootstrap token {token_id}", "bootstrap token", *powers.TOKEN, text))
+    for user, hashed in _hashes(cluster, bundle).items():
+        found.append(Secret(f"password hash of {user}", "password hash", *powers.PASSWORD, hashed))
+    for name, url in (("httpProxy", cluster.http_proxy.http_proxy), ("httpsProxy", cluster.http_proxy.https_proxy)):
+        if urlsplit(url).password:
+            found.append(Secret(f"password in {name}", "password of the HTTP proxy", *powers.PROXY, url))
+    return {secret.name: secret for secret in found}
+
+
+def _hashes(cluster: Cluster, bundle: Bundle) -> dict[str, str]:
+    """Return the password hashes of users: those of the bundle, and those that the cluster file gives."""
+    given = {
+        user.name: str(user.fields.get("hashed_passwd") or user.fields.get("passwd") or "") for user in cluster.users
+    }
+    return {**{name: text for name, text in given.items() if text}, **bundle.password_hashes}
+
+
+def places(
+    pipeline: Pipeline,
+    found: Mapping[str, Secret],
+    reviewed: Collection[str],
+    members: Mapping[str, Sequence[str]] | None,
+) -> Iterator[tuple[str, Place]]:
+    """Yield name and place of each secret in the files of a render, in the seeds, and on the machines.
+
+    ``reviewed`` names the machines that have files for people to read. ``members`` are the named machines of pools
+    that have seeds; None: there are no seeds.
+    """
+    cluster = pipeline.cluster
+    texts = {name: _forms(secret.text) for name, secret in found.items() if secret.text}
+    for name in ("admin", "super-admin"):
+        for each in _of_content(kubeconfig.client(cluster, name, cluster.masters[0]), "", texts, found):
+            yield each, Place("kubeconfigs", f"{name}.conf")
+    for path, entry in cluster_files.api_paths(pipeline.objects):
+        for each in _of_object(entry, texts):
+            yield each, Place("api", str(path))
+    passwords = [name for name, secret in found.items() if secret.row == "password hash"]
+    for machine in cluster.documents:
+        payload = pipeline.payload(machine)
+        yield from _of_machine(machine, payload, texts, found, passwords, machine.name in reviewed, members)
+
+
+def _of_machine(
+    machine: Machine,
+    payload: Payload,
+    texts: Mapping[str, Collection[str]],
+    found: Mapping[str, Secret],
+    passwords: Sequence[str],
+    is_reviewed: bool,
+    members: Mapping[str, Sequence[str]] | None,
+) -> Iterator[tuple[str, Place]]:
+    """Yield the places of one machine: each file of it, and everything that has its whole document."""
+    inside = dict.fromkeys(passwords)
+    for name in payload.blobs:
+        if (key := _secret_of(name, machine.name, found)) is not None:
+            inside[key] = None
+    for entry in payload.objects:
+        inside |= dict.fromkeys(_of_object(entry, texts))
+    for file in payload.files:
+        for each in _of_content(file.content, machine.name, texts, found):
+            inside[each] = None
+            if is_reviewed:
+                path = PurePosixPath("nodes", machine.name) / file.path.relative_to("/")
+                yield each, Place("reviewTree", str(path), machine.name)
+            yield each, Place("machines", str(file.path), machine.name)
+    for each in passwords:
+        yield each, Place("machines", "/etc/shadow", machine.name)
+    for each in inside:
+        yield each, Place("userData", f"user-data/{machine.name}.yaml.gz", machine.name)
+        if is_reviewed:
+            yield each, Place("userData", f"user-data/{machine.name}.yaml", machine.name)
+        if members is not None:
+            for name in (machine.name, *members.get(machine.name, ())):
+                yield each, Place("seeds", str(seed.DIRECTORY / name / "user-data"), name)
+                yield each, Place("seeds", str(seed.DIRECTORY / f"{name}.iso"), name)
+
+
+def _of_content(
+    content: Content, machine: str, texts: Mapping[str, Collection[str]], found: Mapping[str, Secret]
+) -> Iterator[str]:
+    for piece in content:
+        if isinstance(piece, Pem | PemBase64):
+            if (name := _secret_of(piece.blob, machine, found)) is not None:
+                yield name
+        else:
+            yield from _in_text(str(piece), texts)
+
+
+def _of_object(entry: ApiObject, texts: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield the secrets in an object: a token as the API holds it, others in its texts."""
+    token_id = entry.name.removeprefix("bootstrap-token-")
+    if entry.ttl_seconds is not None or f"bootstrap token {token_id}" in texts:
+        yield f"bootstrap token {token_id}"
+    body = json.dumps(entry.body, ensure_ascii=False)
+    yield from _in_text(body, texts)
+
+
+def _forms(text: str) -> set[str]:
+    """Return the text as files of kgen have it: as it is, in JSON, in an environment file of systemd."""
+    return {text, json.dumps(text, ensure_ascii=False)[1:-1], environment_quoted(text)[1:-1]}
+
+
+def _in_text(text: str, texts: Mapping[str, Collection[str]]) -> Iterator[str]:
+    return (name for name, forms in texts.items() if any(form in text for form in forms))
+
+
+def _secret_of(blob: str, machine: str, found: Mapping[str, Secret]) -> str | None:
+    """Return the name of the secret that the blob is on this machine; None: it is none."""
+    return next((name for name in (f"{machine}/{blob}", blob) if name in found), None)
+
+
+def reviewed_in(cluster: Cluster, files: Collection[str]) -> frozenset[str]:
+    """Return the machines with files to read: those of the next render, and those that the last one wrote."""
+    written = {PurePosixPath(path).parts[1] for path in files if path.startswith("nodes/")}
+    return review_tree.reviewed(cluster, review_all=False) | written

@@ -1,0 +1,39 @@
+"""The table of secrets: what somebody who has one can do with it.
+
+Sources: https://kubernetes.io/docs/setup/best-practices/certificates/ and the groups that the certificates name
+(``pki/table.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Reach = Literal["cluster", "machine", "join", "login", "proxy"]
+"""What is lost with a secret: the whole cluster, one machine's part, a place as a node, a login, the HTTP proxy."""
+
+_ETCD = "read and change everything in etcd, and so every Secret of the cluster"
+
+KEYS: dict[str, tuple[Reach, str]] = {
+    "ca": ("cluster", "issue any client certificate, and so be administrator until the CA is replaced"),
+    "etcd/ca": ("cluster", f"issue clients of etcd: {_ETCD}"),
+    "front-proxy-ca": ("cluster", "issue front-proxy clients: act as any user of the API"),
+    "sa": ("cluster", "sign tokens of any service account, also of those that administer the cluster"),
+    "admin": ("cluster", "be administrator until the certificate expires; RBAC can revoke it"),
+    "super-admin": ("cluster", "be administrator until the certificate expires; nothing can revoke it"),
+    "apiserver-kubelet-client": ("cluster", "run commands in every pod and read its logs, through the kubelets"),
+    "front-proxy-client": ("cluster", "act as any user of the API"),
+    "etcd/server": ("cluster", "pass for an etcd member, whose clients send it their requests"),
+    "etcd/peer": ("cluster", f"join etcd's members: {_ETCD}"),
+    "etcd/healthcheck-client": ("cluster", _ETCD),
+    "apiserver-etcd-client": ("cluster", _ETCD),
+    "controller-manager": ("cluster", "act as kube-controller-manager, which reads every Secret and makes tokens"),
+    "scheduler": ("cluster", "act as kube-scheduler: read all pods and place them"),
+    "apiserver": ("machine", "pass for this API server, and so collect the credentials of its clients"),
+    "kubelet": ("machine", "act as this machine's kubelet: read the Secrets of its pods, change its Node"),
+}
+TOKEN: tuple[Reach, str] = (
+    "join",
+    "join a machine as a node, while the token is valid, and read the Secrets of its pods",
+)
+PASSWORD: tuple[Reach, str] = ("login", "guess the password offline, and log in on every machine with it")
+PROXY: tuple[Reach, str] = ("proxy", "use the HTTP proxy in the cluster's name")

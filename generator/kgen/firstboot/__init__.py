@@ -1,0 +1,1 @@
+"""The first-boot payload and program: what a machine receives, before any emitter wraps it."""

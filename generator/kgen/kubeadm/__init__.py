@@ -1,0 +1,1 @@
+"""The way from kubeadm's configuration to a cluster file, and back."""

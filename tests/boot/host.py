@@ -1,0 +1,163 @@
+"""This host, looked at once a run: the accelerator of every machine, and how slow machines are here.
+
+The probe is a fixed piece of work: the machines' kernel starts, mounts the machines' disk and runs one program as init.
+KVM is used when the probe passes under KVM, software emulation (TCG) otherwise; a ``/dev/kvm`` alone proves nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.components import machine_image
+
+KVM, TCG = "kvm", "tcg"
+# MiB that QEMU keeps of what it has translated, the most it can. With 1024 all of it was thrown away once in a master's
+# boot: 40 to 44 s after kubeadm's was powered on, while its API server starts; of kgen's, later, when it is Ready.
+_TRANSLATIONS = 2047
+# Everything that QEMU knows, but for what costs the kernel most of a quarter of its time when it is emulated: strings
+# copied byte by byte (erms), a fifth level of page tables, keys and guards of pages that are switched at each call.
+# No machine in the machine, for which the kernel would load a module.
+_PROCESSOR = "max,-erms,-la57,-smap,-smep,-pku,-mpx,-umip,-svm"
+_OPTIONS = {
+    KVM: ("-accel", "kvm", "-cpu", "host"),
+    TCG: ("-accel", f"tcg,thread=multi,tb-size={_TRANSLATIONS}", "-cpu", _PROCESSOR),
+}
+# Debian's kernels have drivers of NVMe and ext4 built in: without an initrd a machine is there 9 of 30 s earlier.
+ROOT = "root=/dev/nvme0n1"
+KERNEL_ARGUMENTS = (
+    # After a panic QEMU ends (-no-reboot), which the watcher waits for; later on the kubelet sets as much.
+    "rw console=ttyS0 quiet net.ifnames=0 panic=5"
+    # The newest kernel samples memory by default, at a third of an emulated CPU; nothing here needs mitigations.
+    " damon_stat.enabled=0 mitigations=off"
+    # Go sleeps for microseconds: 1,400 timer interrupts a second, each of which is emulated at great cost. Timers that
+    # end with the kernel's tick make every mark of a boot come a tenth to a third earlier, kubeadm's as well as kgen's.
+    " highres=off"
+    # How fast QEMU's translator finds its blocks depends on their addresses: with random ones cloud-init's Python takes
+    # 5 or 11 s to import itself, by chance; with these it is 5 to 6 each time.
+    " norandmaps nokaslr"
+    # Memory cleared when it is taken, and chance in the stack of each call: guards that are emulated, too.
+    " init_on_alloc=0 randomize_kstack_offset=off"
+)
+# The last word of a kernel whose init has ended.
+_PASSED = "Attempted to kill init"
+_PROBE_SECONDS = {KVM: 30, TCG: 600}
+# The probe takes this long under software emulation on an idle machine with two cores: its processor time there.
+REFERENCE_SECONDS = 6
+# Below this factor the usual waits are long enough.
+_TOLERATED = 1.5
+
+
+@dataclass(frozen=True)
+class Host:
+    """The accelerator of this run, and the seconds that the probe took."""
+
+    accelerator: str
+    seconds: float
+
+    @property
+    def qemu_options(self) -> tuple[str, ...]:
+        """Return QEMU's options for the accelerator."""
+        return _OPTIONS[self.accelerator]
+
+    @property
+    def pace(self) -> float:
+        """Return how many times longer than usual a machine needs for the same work; less than 1 under KVM."""
+        return self.seconds / REFERENCE_SECONDS
+
+    @property
+    def factor(self) -> float:
+        """Return the factor of every wait, probe and lease; 1 unless the host is slow."""
+        return self.pace if self.pace > _TOLERATED else 1
+
+
+def report(text: str) -> None:
+    """Print what a run drew by chance or measured; pytest shows it with -s, and with every failure."""
+    sys.stderr.write(f"boot: {text}\n")
+
+
+@functools.cache
+def host() -> Host:
+    """Return the host, probed at the first call of the run; say what was found."""
+    reason = "there is no /dev/kvm that can be opened"
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        try:
+            return _told(Host(KVM, _probe(KVM)), "a guest runs under KVM")
+        except RuntimeError as error:
+            reason = f"no guest runs under KVM here: {error}"
+    return _told(Host(TCG, _probe(TCG)), reason)
+
+
+def _told(found: Host, reason: str) -> Host:
+    report(
+        f"accelerator {found.accelerator} ({reason}); the probe took {found.seconds:.1f} s,"
+        f" {found.pace:.1f} times the usual {REFERENCE_SECONDS} s: waits, probes and leases times {found.factor:.1f}"
+    )
+    return found
+
+
+def scaled(seconds: float) -> float:
+    """Return ``seconds``, longer on a slow host."""
+    return seconds * host().factor
+
+
+def verdict() -> str:
+    """Probe again, and return whether a boot that has just failed may have failed because the host is slow.
+
+    Every machine must stand still meanwhile.
+    """
+    start = host()
+    try:
+        pace = Host(start.accelerator, _probe(start.accelerator)).pace
+    except RuntimeError as error:
+        return f"The probe itself fails now, with every machine stopped: {error}"
+    now = f"Machines are {pace:.1f} times slower than usual now; {start.pace:.1f} at the start of the run"
+    if pace > max(_TOLERATED, start.factor * 1.2):
+        return f"{now}. Waits were for a factor of {start.factor:.1f}: the host may have been too slow. Run it again."
+    return f"{now}. Waits were for a factor of {start.factor:.1f}: the host is not too slow."
+
+
+def _probe(accelerator: str) -> float:
+    """Return the seconds in which a kernel of the machines starts, mounts their disk and runs ``/usr/bin/true``."""
+    image = machine_image.machine_image(machine_image.FORKY)
+    directory = Path(tempfile.mkdtemp(prefix="kgen-probe-"))
+    console = directory / "console.log"
+    arguments = KERNEL_ARGUMENTS.replace("rw ", "ro ").replace("panic=5", "panic=-1")
+    command = [
+        *("qemu-system-x86_64", *_OPTIONS[accelerator], "-smp", "1", "-m", "1024", "-display", "none"),
+        *("-no-reboot", "-nodefaults", "-serial", f"file:{console}"),
+        *("-kernel", str(image / machine_image.KERNEL), "-append", f"{ROOT} {arguments} init=/usr/bin/true"),
+        *("-drive", f"file={image / machine_image.DISK},if=none,id=root,format=raw,snapshot=on"),
+        *("-device", "nvme,serial=root,drive=root"),
+    ]
+    begin = time.monotonic()
+    try:
+        with (directory / "qemu.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+            try:
+                _until_end(process, directory / "qemu.log", begin + _PROBE_SECONDS[accelerator])
+            finally:
+                process.kill()
+        seconds = time.monotonic() - begin
+        shown = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
+        if _PASSED in shown:
+            return seconds
+        said = (directory / "qemu.log").read_text(encoding="utf-8", errors="replace")
+        first = next((line for line in said.splitlines() if "error" in line), said[:200].strip())
+        raise RuntimeError(f"the kernel ran no program in {seconds:.0f} s ({first or 'QEMU says nothing'})")
+    finally:
+        shutil.rmtree(directory)
+
+
+def _until_end(process: subprocess.Popen[bytes], log: Path, deadline: float) -> None:
+    """Wait until QEMU has ended, has stopped its machine because KVM cannot run it, or the time is over."""
+    while process.poll() is None and time.monotonic() < deadline:
+        if b"KVM internal error" in log.read_bytes():
+            return
+        time.sleep(0.05)

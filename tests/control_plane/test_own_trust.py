@@ -1,0 +1,176 @@
+"""Clusters whose CAs are a company's: intermediates with their keys, and CAs whose keys are elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests import corporate
+from tests.control_plane import deployment
+from tests.control_plane.conftest import HERE
+from tests.control_plane.deployment import Deployment, api, dry_run_join, join_command, kgen, kubectl
+from tests.control_plane.machines import Bench, Machine, until
+from tests.control_plane.test_outside import run
+
+CAS = ("ca", "etcd/ca", "front-proxy-ca")
+ADDRESS = "10.71.0.11"
+
+
+@pytest.fixture(scope="module")
+def company() -> dict[str, corporate.Authority]:
+    """An issuing CA of RSA for the cluster, one of P-384 for etcd, one of P-256, each below two others."""
+    own = [corporate.rsa_key(), ec.generate_private_key(ec.SECP384R1()), None]
+    return {name: corporate.three_levels(f"Example {name}", key=key) for name, key in zip(CAS, own, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def own(
+    company: dict[str, corporate.Authority], tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]
+) -> Iterator[Deployment]:
+    """A master and a node whose CAs are intermediates."""
+
+    def accept(cluster_file: Path) -> None:
+        directory = cluster_file.parent / "own"
+        for name, made in company.items():
+            made.write(directory, name)
+        (directory / "sa.key").write_bytes(corporate.key_pem(corporate.rsa_key()))
+        kgen("certs", "accept", cluster_file, directory)
+
+    with Bench() as bench:
+        cluster = Deployment.render(HERE / "one.yaml", tmp_path_factory.mktemp("own"), bench, machines, before=accept)
+        booting = [cluster.machine("m1", ADDRESS), cluster.machine("w1", "10.71.0.21")]
+        for machine, running in [(machine, deployment.start_first_boot(machine)) for machine in booting]:
+            deployment.finished(running, machine)
+        yield cluster
+
+
+def test_master_and_node_are_ready(own: Deployment) -> None:
+    m1 = own.machines["m1"]
+    nodes = api(m1, "nodes", conf=deployment.ADMIN)
+    assert {node["metadata"]["name"] for node in nodes} == {"m1", "w1"}
+    assert kubectl(m1, "get", "--raw", "/readyz").strip() == "ok"
+
+
+def test_the_cluster_signs_the_kubelets_certificates_with_the_intermediate(
+    own: Deployment, company: dict[str, corporate.Authority]
+) -> None:
+    pem = (own.machines["w1"].root / "var/lib/kubelet/pki/kubelet-client-current.pem").read_bytes()
+    client = x509.load_pem_x509_certificates(pem)[0]
+    client.verify_directly_issued_by(company["ca"].certificate)
+
+
+def test_etcd_is_asked_with_certificates_of_its_own_intermediate(own: Deployment) -> None:
+    pki = "/etc/kubernetes/pki/etcd"
+    words = [f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"]
+    output = own.machines["m1"].check(
+        ["etcdctl", f"--endpoints=https://{ADDRESS}:2379", *words, "member", "list"], chroot=True
+    )
+    assert "started" in output
+
+
+def test_a_client_that_trusts_only_the_root_accepts_the_api_server(
+    own: Deployment, company: dict[str, corporate.Authority]
+) -> None:
+    m1 = own.machines["m1"]
+    root = m1.root / "tmp/root.crt"
+    root.parent.mkdir(exist_ok=True)
+    root.write_text(corporate.pem(company["ca"].above[-1]))
+    output = m1.check(["openssl", "s_client", "-connect", f"{ADDRESS}:6443", "-CAfile", root, "-verify_return_error"])
+    assert "Verify return code: 0 (ok)" in output
+
+
+def test_another_certificate_of_the_company_is_nobody(own: Deployment, company: dict[str, corporate.Authority]) -> None:
+    """The machines trust the intermediate alone: what its siblings sign authenticates no one."""
+    m1 = own.machines["m1"]
+    other = company["front-proxy-ca"]
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "system:masters"),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, "mallory"),
+        ]
+    )
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject)
+        .sign(key, company["ca"].certificate.signature_hash_algorithm)
+    )
+    pem = request.public_bytes(corporate.Encoding.PEM).decode()
+    for name, authority, status in (("other", other, 1), ("own", company["ca"], 0)):
+        (m1.root / f"tmp/{name}.crt").write_text(authority.sign(pem) + "".join(map(corporate.pem, authority.above)))
+        (m1.root / f"tmp/{name}.key").write_bytes(corporate.key_pem(key))
+        words = ["--server", f"https://{ADDRESS}:6443", "--certificate-authority=/etc/kubernetes/pki/ca.crt"]
+        words += [f"--client-certificate=/tmp/{name}.crt", f"--client-key=/tmp/{name}.key", "get", "nodes"]
+        code, output = m1.run(["kubectl", *words], chroot=True)
+        assert code == status, output
+
+
+def test_stock_kubeadm_joins(own: Deployment) -> None:
+    machine = own.machine("w2", "10.71.0.22")
+    try:
+        output = dry_run_join(machine, *join_command(own))
+        assert "This node has joined the cluster" in output
+    finally:
+        machine.power_off()
+
+
+def test_kgen_looks_at_the_cluster_from_outside(own: Deployment) -> None:
+    status, out, err = run(own.machines["w1"], "wait", own.cluster_file, "--nodes-only", "m1", "--timeout", "0")
+    assert (status, out.splitlines()[1].split()[:3]) == (0, ["m1", "master", "Ready"]), err
+    status, out, err = run(own.machines["w1"], "status", own.cluster_file)
+    assert "as issued" in out, err
+
+
+@pytest.fixture(scope="module")
+def external(
+    company: dict[str, corporate.Authority], tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]
+) -> Iterator[Deployment]:
+    """A master whose CAs have no key on any disk but the company's."""
+
+    def accept(cluster_file: Path) -> None:
+        directory = cluster_file.parent / "own"
+        for name, made in company.items():
+            made.write(directory, name, key=False)
+        kgen("certs", "accept", cluster_file, directory)
+        requests = cluster_file.parent / "csr"
+        written = kgen("certs", "csr", cluster_file, requests)
+        for line in written.splitlines():
+            found = re.match(r"(\S+\.csr) +(\S+) ", line)
+            if found:
+                file = Path(found[1])
+                file.with_suffix(".crt").write_text(company[found[2]].sign(file.read_text()))
+        assert "to be signed" not in kgen("certs", "accept", cluster_file, requests)
+
+    with Bench() as bench:
+        source = HERE / "one.yaml"
+        cluster = Deployment.render(source, tmp_path_factory.mktemp("external"), bench, machines, before=accept)
+        cluster.first_boot(cluster.machine("m1", ADDRESS))
+        yield cluster
+
+
+def test_a_master_boots_without_any_key_of_a_ca(external: Deployment) -> None:
+    m1 = external.machines["m1"]
+    nodes = api(m1, "nodes", conf=deployment.ADMIN)
+    assert [node["metadata"]["name"] for node in nodes] == ["m1"]
+    private = [path.read_bytes() for path in external.directory.rglob("ca.key")] + [
+        path.read_bytes() for path in m1.root.rglob("*ca.key")
+    ]
+    assert private == []
+    wanted = {"kube-controller-manager-m1", "etcd-m1"}
+    until("mirror pods", lambda: wanted <= {pod["metadata"]["name"] for pod in api(m1, "pods", "-n", "kube-system")})
+
+
+def test_kubeadm_accepts_what_it_finds_of_an_external_ca(external: Deployment) -> None:
+    m1 = external.machines["m1"]
+    output = m1.check(["kubeadm", "certs", "check-expiration", "--kubeconfig", f"/{deployment.ADMIN}"], chroot=True)
+    assert re.search(r"^apiserver .* yes *$", output, re.M), output  # externally managed
+    for phase in ("certs", "kubeconfig"):
+        words = ["--kubernetes-version=v1.37.2", f"--apiserver-advertise-address={ADDRESS}"]
+        words = words if phase == "kubeconfig" else [*words]
+        done = m1.check(["kubeadm", "init", "phase", phase, "all", *words], chroot=True)
+        assert "error" not in done.lower(), done

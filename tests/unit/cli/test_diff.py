@@ -1,0 +1,164 @@
+"""``kgen diff``: changes by meaning, secrets as fingerprints, and what they are compared with."""
+
+import gzip
+import json
+import subprocess
+
+import pytest
+
+PASSWORD = "correct-horse-battery"
+CHANGED = f"""\
+apiServer:
+  certSANs: [api.example.com]
+  extraArgs: [{{name: profiling, value: "false"}}]
+  extraEnvs: [{{name: A, value: {PASSWORD}}}]
+kubelet: {{maxPods: 200}}
+sysctls: {{vm.swappiness: 1}}
+files: [{{path: /etc/foo, content: {PASSWORD}}}]
+httpProxy: {{httpProxy: "http://u:{PASSWORD}@p:1", noProxy: "10.0.0.0/8,.cluster.local"}}
+bootstrapTokens: [{{ttl: 1h}}]
+cloudInit: {{chpasswd: {{users: [{{name: a, password: {PASSWORD}, type: text}}]}}}}
+"""
+
+
+@pytest.fixture
+def change(here):
+    """Append lines to ``prod.yaml``, or replace a text of it."""
+
+    def apply(more: str = "", old: str = "", new: str = "") -> None:
+        path = here / "prod.yaml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new) + more)
+
+    return apply
+
+
+def changes(kgen, *more) -> dict[str, list[tuple[str, str, str | None]]]:
+    ended = kgen("diff", "prod.yaml", "--json", *more)
+    assert ended.code == 3, ended.err
+    found = json.loads(ended.out)
+    return {
+        name: [(it["kind"], it["subject"], it["after"]) for it in listed]
+        for name, listed in [
+            *((it["machine"], it["changes"]) for it in found["machines"]),
+            ("objects", found["objects"]),
+        ]
+    }
+
+
+def test_no_difference_after_a_render(kgen, rendered):
+    ended = kgen("diff", "prod.yaml")
+    assert (ended.code, ended.out, ended.err) == (0, "no difference from outputs/prod\n", "")
+
+
+def test_changes_are_told_by_meaning(kgen, rendered, change):
+    change(
+        "apiServer: {certSANs: [api.example.com], extraArgs: [{name: profiling, value: 'false'}]}\n"
+        "kubelet: {maxPods: 200}\n"
+    )
+    found = changes(kgen)
+    subjects = [(kind, subject) for kind, subject, _ in found["m1"]]
+    assert subjects == [
+        ("changed", "certificate apiserver issued again"),
+        ("added", "certificate apiserver SAN"),
+        ("added", "/var/lib/kubelet/config.yaml maxPods"),
+        ("added", "kube-apiserver --profiling"),
+    ]
+    assert found["m1"][1][2] == "api.example.com"
+    assert found["w1"] == found["workers"] == [("added", "/var/lib/kubelet/config.yaml maxPods", "200")]
+    assert ("added", "ConfigMap kube-system/kubelet-config kubelet maxPods", "200") in found["objects"]
+
+
+def test_machines_with_the_same_changes_share_their_lines(kgen, rendered, change):
+    change("sysctls: {vm.swappiness: 1}\n")
+    lines = kgen("diff", "prod.yaml").out.splitlines()
+    assert lines[0] == "m1, w1, workers:"
+    assert lines[1].startswith("  + /etc/sysctl.d/")
+    assert lines[1].endswith(" vm.swappiness: 1")
+
+
+def test_machines_that_come_and_go(kgen, rendered, change):
+    change(old="name: w1", new="name: w2")
+    found = json.loads(kgen("diff", "prod.yaml", "--json").out)
+    assert (found["added"], found["removed"]) == (
+        [{"machine": "w2", "role": "node"}],
+        [{"machine": "w1", "role": "node"}],
+    )
+
+
+def test_secrets_appear_as_fingerprints_only(kgen, rendered, change, here):
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + CHANGED)
+    for words in ((), ("--json",)):
+        ended = kgen("diff", "prod.yaml", *words)
+        assert ended.code == 3, ended.err
+        assert "/etc/foo" in ended.out
+        assert PASSWORD not in ended.out + ended.err
+        for encoded in _forms_of(PASSWORD):
+            assert encoded not in ended.out
+    (found,) = {it["after"] for it in _listed(kgen) if it["subject"] == "file /etc/foo"}
+    (other,) = {it["after"] for it in _listed(kgen) if it["subject"].endswith("env[A].value")}
+    assert found == other
+    assert len(found) == 12
+
+
+def _listed(kgen):
+    return [
+        it for machine in json.loads(kgen("diff", "prod.yaml", "--json").out)["machines"] for it in machine["changes"]
+    ]
+
+
+def _forms_of(text: str) -> list[str]:
+    import base64
+    import hashlib
+
+    return [base64.b64encode(text.encode()).decode(), hashlib.sha256(text.encode()).hexdigest()[:12]]
+
+
+def test_a_renewed_certificate_is_named_with_its_key(kgen, rendered):
+    assert kgen("certs", "renew", "prod.yaml", "m1/etcd/server").code == 0
+    assert [it[:2] for it in changes(kgen)["m1"]] == [("changed", "certificate etcd/server issued again")]
+
+
+def test_another_directory_and_a_git_revision(kgen, rendered, change, here):
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *identity, *words], check=True, capture_output=True)
+
+    git("init", "--quiet")
+    git("add", "prod.yaml")
+    git("commit", "--quiet", "--message", "first")
+    change("kubelet: {maxPods: 200}\n")
+    expected = {name: [("added", "/var/lib/kubelet/config.yaml maxPods", "200")] for name in ("m1", "w1", "workers")}
+    for against in ("HEAD", "outputs", "outputs/prod"):
+        found = changes(kgen, "--against", against)
+        assert {name: found[name] for name in expected} == expected
+    git("commit", "--quiet", "--all", "--message", "second")
+    assert kgen("diff", "prod.yaml", "--against", "HEAD").code == 0
+    assert kgen("diff", "prod.yaml", "--against", "HEAD~1").code == 3
+    for wrong in ("HEAD~7", "--output", "nowhere"):
+        ended = kgen("diff", "prod.yaml", f"--against={wrong}")
+        assert ended.code == 2
+        assert "revision" in ended.err
+
+
+def test_nothing_is_written(kgen, rendered, change, here):
+    change("apiServer: {certSANs: [api.example.com]}\n")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    assert kgen("diff", "prod.yaml").code == 3
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_what_cannot_be_compared_is_an_error(kgen, here):
+    assert "kgen render prod.yaml` creates it" in kgen("diff", "prod.yaml").err
+    assert kgen("render", "prod.yaml", "--output", "elsewhere").code == 0
+    ended = kgen("diff", "prod.yaml")
+    assert (ended.code, "nothing of prod is rendered in outputs" in ended.err) == (2, True)
+    document = here / "elsewhere/prod/user-data/m1.yaml.gz"
+    for content in (b"", b"\x1f\x8b\x08", gzip.compress(b"a: [")):
+        document.write_bytes(content)
+        ended = kgen("diff", "prod.yaml", "--against", "elsewhere")
+        assert (ended.code, "user-data/m1.yaml.gz is damaged" in ended.err or "is not a document" in ended.err) == (
+            2,
+            True,
+        )

@@ -1,0 +1,165 @@
+"""``kgen exposure`` says where secrets lie; a search of every byte of the output finds them there, and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kgen.secrets_bundle import store
+
+HASH = "$6$saltsaltsaltsalt$" + "x" * 86
+PROXY = "http://u:p$\\y&a@proxy.example.com:3128"
+CLUSTER = """\
+apiVersion: kgen/v1
+name: prod
+kubernetesVersion: v1.37.2
+controlPlaneEndpoint: api.example.com:6443
+machines:
+  - {name: m1, role: master, address: 10.0.0.11}
+  - {name: m2, role: master, address: 10.0.0.12}
+  - {name: m3, role: master, address: 10.0.0.13}
+  - {name: w1, role: node, address: 10.0.0.21}
+pools: [{name: workers, role: node}]
+bootstrapTokens: [{ttl: 24h}, {ttl: 1h}]
+"""
+MORE = f"""\
+users:
+  - default
+  - {{name: ops, plain_text_passwd: test-only-password, lock_passwd: false}}
+  - {{name: dev, hashed_passwd: "{HASH}", lock_passwd: false}}
+httpProxy: {{httpProxy: '{PROXY}', noProxy: "10.0.0.0/8,api.example.com,.cluster.local,10.96.0.0/12"}}
+"""
+CASES = {
+    "everything": MORE,
+    "few keys on masters": "pki: {shipCAKeys: cluster, keepSuperAdmin: false}\n",
+    "plain text": "provider: digitalocean\n",
+    "runner in the image": "image: {runner: baked}\n",
+}
+
+
+def layers(content: bytes) -> Iterator[bytes]:
+    """Yield a content and everything that is compressed inside it, also under base64."""
+    yield content
+    for start in [match.start() for match in re.finditer(rb"\x1f\x8b\x08", content)]:
+        try:
+            yield from layers(zlib.decompressobj(wbits=31).decompress(content[start:]))
+        except zlib.error:
+            continue
+    for match in re.finditer(rb"H4sI[A-Za-z0-9+/=]{100,}", content):
+        yield from layers(base64.b64decode(match[0]))
+
+
+def needles(bundle) -> dict[str, list[bytes]]:
+    """Return by name the forms in which each secret can be found, in a content without white space."""
+    keys = {f"{name}.key": entry.key for name, entry in bundle.entries.items()} | {"sa.key": bundle.service_account.key}
+    found: dict[str, list[bytes]] = {}
+    for name, pem in keys.items():
+        der = base64.b64decode("".join(pem.splitlines()[1:-1]))
+        secret_part = base64.b64encode(der)[40:-40]  # whatever stands around it, and however PEM breaks its lines
+        found[name] = [der, der.hex().encode(), secret_part, base64.b64encode(pem.encode())]
+    for token in bundle.tokens:
+        token_id, _, text = token.partition(".")
+        found[f"bootstrap token {token_id}"] = [text.encode(), base64.b64encode(text.encode())]
+    for user, text in {**bundle.password_hashes, "dev": HASH}.items():
+        found[f"password hash of {user}"] = [text.encode()]
+    escaped = [PROXY, json.dumps(PROXY)[1:-1], PROXY.replace("\\", "\\\\").replace("$", "\\$")]
+    found["password in httpProxy"] = [text.encode() for text in (*escaped, json.dumps(escaped[2])[1:-1])]
+    return found
+
+
+def search(files: dict[str, bytes], bundle) -> set[tuple[str, str]]:
+    """Return name of each secret and path of each file that has it, in any form."""
+    wanted = needles(bundle)
+    hits = set()
+    for path, content in files.items():
+        for layer in layers(content):
+            dense = re.sub(rb"\s|\\n", b"", layer)
+            hits |= {
+                (name, path) for name, forms in wanted.items() if any(form in layer or form in dense for form in forms)
+            }
+    return hits
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_report_is_what_a_search_finds(kgen, here, case):
+    text = CLUSTER.replace("kubernetesVersion: v1.37.2\n", "") if "kubernetesVersion" in CASES[case] else CLUSTER
+    (here / "prod.yaml").write_text(text + CASES[case])
+    for words in (("render",), ("seed", "--pool", "workers", "--name", "w7")):
+        ended = kgen(*words, "prod.yaml")
+        assert ended.code == 0, ended.err
+    root = here / "outputs/prod"
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    files |= {name: (here / name).read_bytes() for name in ("prod.yaml", "prod.secrets.yaml")}
+    report = json.loads(kgen("exposure", "prod.yaml", "--json").out)
+    listed = {
+        (secret["name"], place["path"])
+        for secret in report["secrets"]
+        for place in secret["places"]
+        if place["kind"] != "machines"
+    }
+    found = search(files, store.read(here / "prod.secrets.yaml"))
+    assert len(found) > 100
+    assert found == listed
+
+
+def test_the_search_finds_each_form():
+    secret = b"\x30\x81" + bytes(range(100))
+    pem = base64.encodebytes(secret)
+    assert secret in b"".join(layers(b"x" + zlib.compress(secret, wbits=31) + b"y"))
+    encoded = base64.b64encode(zlib.compress(bytes(range(256)) * 3, wbits=31))
+    assert bytes(range(256)) in b"".join(layers(b"content: " + encoded + b"\n"))
+    assert base64.b64encode(secret)[40:-40] in re.sub(rb"\s", b"", pem)
+
+
+def test_the_files_on_a_machine_are_those_of_its_review_tree(kgen, rendered):
+    report = json.loads(kgen("exposure", "prod.yaml", "--json").out)
+    for secret in report["secrets"]:
+        places = {
+            kind: {p["path"] for p in secret["places"] if p["kind"] == kind} for kind in ("reviewTree", "machines")
+        }
+        on_machines = {f"nodes/{p['machine']}{p['path']}" for p in secret["places"] if p["kind"] == "machines"}
+        assert places["reviewTree"] == on_machines
+
+
+def test_it_prints_no_secret(kgen, here):
+    (here / "prod.yaml").write_text(CLUSTER + MORE)
+    assert kgen("render", "prod.yaml").code == 0
+    bundle = store.read(here / "prod.secrets.yaml")
+    printed = [kgen("exposure", "prod.yaml", *more) for more in ((), ("--json",))]
+    assert search({str(number): ended.out.encode() for number, ended in enumerate(printed)}, bundle) == set()
+    assert "ca.key" in printed[0].out
+
+
+@pytest.mark.parametrize(
+    ("places", "code"),
+    [((), 0), (("seeds",), 0), (("clusterFile",), 0), (("userData",), 3), (("seeds", "bundle"), 3), (("api",), 3)],
+)
+def test_fail_on_places(kgen, rendered, places, code):
+    words = [word for place in places for word in ("--fail-on", place)]
+    assert kgen("exposure", "prod.yaml", *words).code == code
+
+
+def test_who_can_read_depends_on_the_provider(kgen, rendered, here):
+    assert "169.254" not in kgen("exposure", "prod.yaml").out
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "provider: ec2\n")
+    assert "ec2:DescribeInstanceAttribute" in kgen("exposure", "prod.yaml").out
+
+
+def test_seeds_count_once_they_are_there(kgen, rendered):
+    assert kgen("seed", "prod.yaml").code == 0
+    assert kgen("exposure", "prod.yaml", "--fail-on", "seeds").code == 3
+
+
+def test_nothing_is_written(kgen, rendered, here):
+    def everything() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+
+    before = everything()
+    assert kgen("exposure", "prod.yaml").code == 0
+    assert everything() == before
