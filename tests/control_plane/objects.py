@@ -48,7 +48,7 @@ def written(objects: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
 
 
 def _without_status(found: dict[str, Any]) -> dict[str, Any]:
-    by = [entry for entry in found["metadata"]["managedFields"] if entry.get("subresource") != "status"]
+    by = [entry for entry in found["metadata"].get("managedFields", []) if entry.get("subresource") != "status"]
     metadata = {name: value for name, value in found["metadata"].items() if name != "resourceVersion"}
     return {name: value for name, value in found.items() if name != "status"} | {
         "metadata": metadata | {"managedFields": by}
