@@ -157,7 +157,9 @@ def _limit_note(documents: Sequence[DocumentInfo]) -> str:
     too_small = too_small_for(largest)
     if not too_small:
         return ""
-    limits = f"the limit of {' and '.join(too_small)}"
+    from kgen.reader.report import all_of
+
+    limits = f"the limit of {all_of(too_small)}"
     return f"note: the largest user-data ({largest:,} bytes) exceeds {limits}; set `provider:` to check your cloud's"
 
 

@@ -23,7 +23,7 @@ from kgen.facts import versions
 from kgen.facts.apiserver_files import Row
 from kgen.model import Argument, Cluster, File, Machine, Volume
 from kgen.reader.objects import Draft
-from kgen.reader.report import Report, nearest, one_of, shown
+from kgen.reader.report import Report, all_of, nearest, one_of, shown
 
 _LEVELS = ("None", "Metadata", "Request", "RequestResponse")
 _HOW_TO_LEVEL = "write Metadata, Request or RequestResponse, spelled like that"
@@ -193,7 +193,7 @@ class _Checked:
             lacking = list(table.HEALTH_PATHS)
         if lacking:
             message = (
-                f"anonymous requests to {' and '.join(lacking)} are refused: the kubelet's probes have no credential,"
+                f"anonymous requests to {all_of(lacking)} are refused: the kubelet's probes have no credential,"
                 " and it would restart kube-apiserver again and again"
             )
             yield self._problem(["anonymous"], message, f"write {table.ANONYMOUS}", "K367")

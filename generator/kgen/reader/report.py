@@ -94,3 +94,9 @@ def nearest(text: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 def one_of(names: Iterable[str]) -> str:
     """Return the names as a list for a sentence."""
     return ", ".join(name or "''" for name in names)
+
+
+def all_of(names: Iterable[str]) -> str:
+    """Return the names as a list for a sentence, with *and* before the last one."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -37,7 +37,7 @@ def test_first_render_says_what_it_made(kgen, here):
 
 
 def test_without_a_provider_it_says_where_the_largest_does_not_fit(kgen, here):
-    note = r"note: the largest user-data \(\d\d,\d{3} bytes\) exceeds the limit of ec2 and akamai\b.*; set `prov"
+    note = r"note: the largest user-data \(\d\d,\d{3} bytes\) exceeds the limit of ec2, akamai and oracle.*; set `prov"
     assert re.search(note, kgen("render", "prod.yaml").out)
     cluster_file = here / "prod.yaml"
     cluster_file.write_text(cluster_file.read_text() + "provider: nocloud\n")

@@ -8,7 +8,7 @@ from typing import Any
 from kgen.config.rules.facts import Facts
 from kgen.facts import names
 from kgen.reader.objects import Draft
-from kgen.reader.report import Report, one_of, shown
+from kgen.reader.report import Report, all_of, one_of, shown
 from kgen.reader.tree import Mapping, Node, Sequence
 
 _PROGRAMS = {"kubelet": ("KubeletConfiguration", "kubelet"), "kubeProxy": ("KubeProxyConfiguration", "kube-proxy")}
@@ -73,7 +73,7 @@ def kernel_defaults(facts: Facts, report: Report) -> None:
         if kubelet.get("protectKernelDefaults") and lacking:
             is_own = "protectKernelDefaults" in (holder.get("kubelet") or {})
             place = facts.below("kubelet", "protectKernelDefaults", holder=holder if is_own else None)
-            message = f"the kubelet does not start on a machine without {' and '.join(lacking)}"
+            message = f"the kubelet does not start on a machine without {all_of(lacking)}"
             missing = ", ".join(f"{name}: {value}" for name, value in lacking.items())
             report.error(place, "K368", message, f"add to sysctls: {{{missing}}}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kgen.config.rules.facts import Facts
 from kgen.facts import versions
-from kgen.reader.report import Report
+from kgen.reader.report import Report, all_of
 
 
 def etcd_is_in_one_place(facts: Facts, report: Report) -> None:
@@ -33,7 +33,7 @@ def certificates_are_complete(facts: Facts, report: Report) -> None:
     if "certFile" in given or "keyFile" in given:
         for key in ("caFile", "certFile", "keyFile"):
             if key not in given:
-                message = f"{' and '.join(given)} cannot be used without {key}"
+                message = f"{all_of(given)} cannot be used without {key}"
                 report.error(external.node, "K384", message, f"add `{key}:` with the path of the file", key=key)
         for endpoint, place in external.items("endpoints"):
             if not endpoint.startswith("https:"):
