@@ -55,6 +55,14 @@ def ships_all_ca_keys(cluster: Cluster) -> bool:
     return cluster.pki.ship_ca_keys == "all"
 
 
+def has_kubelet_serving_certificates(cluster: Cluster) -> bool:
+    """Return whether the bundle has a serving certificate for the kubelet of every listed machine.
+
+    The cluster's CA has then signed the serving certificate of every kubelet: pools have to ask it for theirs.
+    """
+    return cluster.pki.kubelet_serving_certificates
+
+
 def has_coredns(cluster: Cluster) -> bool:
     """Return whether kgen publishes CoreDNS."""
     return not cluster.dns.disabled

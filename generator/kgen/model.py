@@ -285,11 +285,13 @@ class Timeouts:
 class Pki:
     """``pki``: kgen's own settings of keys. ``ship_ca_keys`` ``all`` puts kubeadm's full set on the masters.
 
+    With ``kubelet_serving_certificates``, the cluster's CA signs those of all listed machines.
     ``external`` names the CAs whose keys are not in the bundle, ``intermediate`` those that another CA signed.
     """
 
     ship_ca_keys: Literal["all", "cluster"] = "all"
     keep_super_admin: bool = True
+    kubelet_serving_certificates: bool = False
     external: frozenset[str] = frozenset()
     intermediate: frozenset[str] = frozenset()
 

@@ -74,7 +74,8 @@ def show(cluster_file: Path, fail_on: timedelta | None, as_json: bool) -> int:
 def _table(found: Sequence[CertificateInfo], now: datetime) -> str:
     headings = ("name", "subject", "CA", "expires", "days left")
     rows = [
-        (info.name, info.subject, info.ca or "itself", _expiry(info.not_after), str(_days(info, now))) for info in found
+        (info.name, info.subject, info.ca or info.issuer or "itself", _expiry(info.not_after), str(_days(info, now)))
+        for info in found
     ]
     return console.table(headings, rows, right=(4,))
 
@@ -179,6 +180,7 @@ def _as_json(info: CertificateInfo, now: datetime) -> dict[str, Any]:
         "name": info.name,
         "subject": info.subject,
         "ca": info.ca or None,
+        "issuer": info.issuer or None,
         "notBefore": _timestamp(info.not_before),
         "notAfter": _timestamp(info.not_after),
         "daysLeft": _days(info, now),

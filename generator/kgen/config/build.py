@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kgen.config import image_fields
+from kgen.config import image_fields, kubelet_serving
 from kgen.config.machine_files import MachineFiles
 from kgen.facts import names
 from kgen.model import (
@@ -57,7 +57,9 @@ def cluster(
         patches=patches.get(id(root), ()),
         users=tuple(_user(fields) for fields, _ in root.items("users")),
     )
-    return _with_pod_ranges_of_kgen(made) if made.networking.plugin == "bridge" else made
+    if made.networking.plugin == "bridge":
+        made = _with_pod_ranges_of_kgen(made)
+    return kubelet_serving.with_certificates(made) if made.pki.kubelet_serving_certificates else made
 
 
 def _endpoint(root: Draft, port: int) -> Endpoint | None:

@@ -394,6 +394,14 @@ CLUSTER = Object(
                         attribute="ship_ca_keys",
                     ),
                     Field("keepSuperAdmin", BOOLEAN, "leave super-admin.conf on the first master", default=True),
+                    Field(
+                        "kubeletServingCertificates",
+                        BOOLEAN,
+                        "the cluster's CA signs the serving certificates of the listed machines' kubelets, "
+                        "and the API servers verify them",
+                        default=False,
+                        attribute="kubelet_serving_certificates",
+                    ),
                 ),
                 makes=Pki,
             ),

@@ -41,7 +41,7 @@ def master_files(cluster: Cluster, machine: Machine) -> tuple[NodeFile, ...]:
         client = (Pem("kubelet.crt"), Pem("kubelet.key"))
         kubeconfigs.append(_file(names.KUBELET_CLIENT, client, _PRIVATE))
     others = (*bridge.files(cluster, machine), *node_labels.files(cluster, machine))
-    others = (*_system_files(cluster, machine), *others, *_user_files(machine))
+    others = (*_other_pairs(cluster, machine), *_system_files(cluster, machine), *others, *_user_files(machine))
     return (*pki, *kubeconfigs, *others, _kubelet_flags(cluster, machine), *_kubelet_config(cluster, machine), *pods)
 
 
@@ -66,7 +66,8 @@ class WorkerFiles:
             self._by_settings[key] = system, _kubelet_config(self._cluster, machine)
         system, config = self._by_settings[key]
         network = bridge.files(self._cluster, machine)
-        return (*self._shared, *system, *network, _kubelet_flags(self._cluster, machine), *config)
+        pairs = _other_pairs(self._cluster, machine)
+        return (*self._shared, *pairs, *system, *network, _kubelet_flags(self._cluster, machine), *config)
 
 
 def directories(cluster: Cluster, machine: Machine) -> Mapping[PurePosixPath, int]:
@@ -123,7 +124,15 @@ def _kubelet_flags(cluster: Cluster, machine: Machine) -> NodeFile:
 
 
 def _pki_file(name: str) -> NodeFile:
-    return _file(names.PKI_DIR / name, (Pem(name),), _PUBLIC if name.endswith(".crt") else _PRIVATE)
+    return _pem_file(names.PKI_DIR / name, name)
+
+
+def _other_pairs(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
+    return (_pem_file(path, blob) for path, blob in table.other_files(cluster, machine))
+
+
+def _pem_file(path: PurePosixPath, blob: str) -> NodeFile:
+    return _file(path, (Pem(blob),), _PUBLIC if blob.endswith(".crt") else _PRIVATE)
 
 
 def _file(path: PurePosixPath, content: Content, mode: int) -> NodeFile:

@@ -63,8 +63,8 @@ def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
     """Return every secret of the cluster by name. What the user's own files hold is not known to kgen."""
     found = []
     for spec in certificates(cluster):
-        owners = [""] if spec.scope == "cluster" else [machine.name for machine in cluster.masters]
-        for owner in owners:
+        owners = [machine.name for machine in spec.owners(cluster)]
+        for owner in [""] if spec.scope == "cluster" else owners:
             name = spec.entry_name(owner)
             if bundle.entries[name].key is not None:
                 found.append(Secret(f"{name}.key", f"{spec.name}.key", *powers.KEYS[spec.name]))

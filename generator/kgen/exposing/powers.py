@@ -30,6 +30,7 @@ KEYS: dict[str, tuple[Reach, str]] = {
     "scheduler": ("cluster", "act as kube-scheduler: read all pods and place them"),
     "apiserver": ("machine", "pass for this API server, and so collect the credentials of its clients"),
     "kubelet": ("machine", "act as this machine's kubelet: read the Secrets of its pods, change its Node"),
+    "kubelet-serving": ("machine", "pass for this machine's kubelet: read and fake what kubectl exec and logs carry"),
 }
 TOKEN: tuple[Reach, str] = (
     "join",

@@ -36,18 +36,18 @@ class Request:
 
 
 def plan(cluster: Cluster) -> tuple[Request, ...]:
-    """Return every certificate of the cluster: in the table's order, masters of a row in the file's order."""
+    """Return every certificate of the cluster: in the table's order, machines of a row in the file's order."""
     return tuple(request for spec in certificates(cluster) for request in _expand(spec, cluster))
 
 
 def _expand(spec: CertSpec, cluster: Cluster) -> Iterable[Request]:
-    if spec.scope == "master":
-        return (_for_master(spec, cluster, machine) for machine in cluster.masters)
+    if spec.scope != "cluster":
+        return (_for_machine(spec, cluster, machine) for machine in spec.owners(cluster))
     dns = (spec.cn,) if spec.ca is None and spec.cn else ()  # kubeadm writes a CA's name as its DNS name, too
     return (Request(spec.name, spec.name, "", spec.ca, spec.cn, spec.groups, spec.usages, dns, ()),)
 
 
-def _for_master(spec: CertSpec, cluster: Cluster, machine: Machine) -> Request:
+def _for_machine(spec: CertSpec, cluster: Cluster, machine: Machine) -> Request:
     sans = dict.fromkeys(spec.sans(cluster, machine) if spec.sans else ())
     addresses = {san: as_address(san) for san in sans}
     return Request(

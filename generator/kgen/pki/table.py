@@ -2,12 +2,15 @@
 
 The rows are kubeadm's: first its PKI directory, then the client certificates inside its kubeconfigs
 (https://kubernetes.io/docs/setup/best-practices/certificates/ and the output of ``kubeadm v1.37 init --dry-run``).
+The last one is kgen's own. It says what a kubelet with ``serverTLSBootstrap`` asks for
+(https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
 from kgen.conditions import (
@@ -16,6 +19,7 @@ from kgen.conditions import (
     binds_kubelet_client,
     has_etcd_ca_of_the_user,
     has_etcd_client_of_the_user,
+    has_kubelet_serving_certificates,
     has_local_etcd,
     never,
     puts_kubelet_client_in_a_group,
@@ -26,7 +30,7 @@ from kgen.facts import names
 from kgen.model import Cluster, Machine, Role
 
 Usage = Literal["serverAuth", "clientAuth"]
-Scope = Literal["cluster", "master"]
+Scope = Literal["cluster", "master", "machine"]
 Sans = Callable[[Cluster, Machine], Iterable[str]]
 
 
@@ -58,7 +62,7 @@ class Kubeconfig:
 
 @dataclass(frozen=True, slots=True)
 class CertSpec:
-    """One row: a certificate made once for the cluster, or once for every master."""
+    """One row: a certificate made once for the cluster, for every master, or for every listed machine."""
 
     name: str
     """Path below the PKI directory without suffix; for client certificates the stem of the kubeconfig."""
@@ -73,19 +77,31 @@ class CertSpec:
     sans: Sans | None = None
     """DNS names and addresses as text, in any order and with repetitions."""
     kubeconfig: Kubeconfig | None = None
-    """The kubeconfig that holds the pair; None: the pair is in the PKI directory."""
+    """The kubeconfig that holds the pair; None: the pair is in files of its own."""
+    path: PurePosixPath | None = None
+    """Path of the pair's files without suffix; None: they are in the PKI directory, as ``name`` says."""
     when: Condition = always
     """Return whether a cluster has this certificate."""
     ships_key: Condition = always
     """True if masters get the private key."""
     on_nodes: bool = False
-    """True if nodes get the certificate. They never get a key."""
+    """True if nodes get the certificate without its key. They get both of a row with the scope ``machine``."""
     sends_chain: bool = False
     """True if the file has the chain of an intermediate CA, for clients that trust only the CAs above it."""
 
     def entry_name(self, machine: str) -> str:
         """Return the name in the bundle: ``ca``, ``m1/apiserver``."""
         return self.name if self.scope == "cluster" else f"{machine}/{self.name}"
+
+    def owners(self, cluster: Cluster) -> tuple[Machine, ...]:
+        """Return the machines of which each has a certificate of its own; none if it is made once for the cluster."""
+        return {"cluster": (), "master": cluster.masters, "machine": cluster.machines}[self.scope]
+
+    def is_on(self, machine: Machine) -> bool:
+        """Return whether the machine or pool gets the certificate."""
+        if self.scope == "machine":
+            return not machine.is_pool
+        return machine.role == "master" or self.on_nodes
 
     def common_name(self, machine: str) -> str:
         """Return the CN of ``machine``'s certificate, which is also the user's name in Kubernetes."""
@@ -113,6 +129,11 @@ def _etcd_server_sans(cluster: Cluster, machine: Machine) -> Iterable[str]:
 
 def _etcd_peer_sans(cluster: Cluster, machine: Machine) -> Iterable[str]:
     return _etcd_member_sans(machine, cluster.etcd.peer_cert_sans)
+
+
+def _kubelet_sans(cluster: Cluster, machine: Machine) -> Iterable[str]:
+    yield machine.name
+    yield from map(str, machine.addresses)
 
 
 def _etcd(name: str, cn: str, usages: tuple[Usage, ...], sans: Sans | None = None) -> CertSpec:
@@ -176,6 +197,17 @@ CERTS: tuple[CertSpec, ...] = (
         "master",
         kubeconfig=_AT_OWN_APISERVER,
     ),
+    CertSpec(
+        "kubelet-serving",
+        "ca",
+        names.NODE_USER_PREFIX + "{machine}",
+        (names.GROUP_NODES,),
+        _SERVER,
+        "machine",
+        _kubelet_sans,
+        path=names.KUBELET_SERVING,
+        when=has_kubelet_serving_certificates,
+    ),
 )
 """Every CA is listed before the certificates it signs. Rows with the same name have conditions that exclude each
 other."""
@@ -189,27 +221,36 @@ def certificates(cluster: Cluster) -> tuple[CertSpec, ...]:
     return tuple(spec for spec in CERTS if spec.when(cluster))
 
 
-def certificates_of(cluster: Cluster, role: Role) -> tuple[CertSpec, ...]:
-    """Return the rows whose certificates a machine of this role gets, in the table's order."""
-    return tuple(spec for spec in CERTS if (role == "master" or spec.on_nodes) and spec.when(cluster))
+def certificates_of(cluster: Cluster, machine: Machine) -> tuple[CertSpec, ...]:
+    """Return the rows whose certificates a machine or pool gets, in the table's order."""
+    return tuple(spec for spec in certificates(cluster) if spec.is_on(machine))
 
 
 def file_names(spec: CertSpec, cluster: Cluster, role: Role) -> tuple[str, ...]:
     """Return the names of the certificate and, if a machine of this role gets it, of the key.
 
-    A payload's blobs have these names; for rows without a kubeconfig they are also the paths below the PKI directory.
+    A payload's blobs have these names. In the PKI directory they are also the paths of files.
     """
-    gets_key = role == "master" and spec.ships_key(cluster) and spec.name not in cluster.pki.external
+    may_have_key = role == "master" or spec.scope == "machine"
+    gets_key = may_have_key and spec.ships_key(cluster) and spec.name not in cluster.pki.external
     return (f"{spec.name}.crt", f"{spec.name}.key") if gets_key else (f"{spec.name}.crt",)
 
 
 def pki_files(cluster: Cluster, role: Role) -> Iterator[str]:
     """Yield the paths, below the PKI directory, of the files that a machine of this role gets."""
-    for spec in certificates_of(cluster, role):
-        if spec.kubeconfig is None:
+    for spec in certificates(cluster):
+        if spec.kubeconfig is None and spec.path is None and (role == "master" or spec.on_nodes):
             yield from file_names(spec, cluster, role)
     if role == "master":
         yield from SERVICE_ACCOUNT_FILES
+
+
+def other_files(cluster: Cluster, machine: Machine) -> Iterator[tuple[PurePosixPath, str]]:
+    """Yield path and blob of the files outside of the PKI directory that hold a certificate or key of the machine."""
+    for spec in certificates_of(cluster, machine):
+        if spec.path is not None:
+            for name in file_names(spec, cluster, machine.role):
+                yield spec.path.with_suffix(PurePosixPath(name).suffix), name
 
 
 def kubeconfigs(cluster: Cluster) -> dict[str, tuple[CertSpec, Kubeconfig]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -229,8 +230,8 @@ def _keys(kept: Bundle) -> Iterator[tuple[bytes, str]]:
 
 def _by_name(requests: Sequence[Request]) -> dict[str, Request]:
     """Return the requests by name; those of a lone master also by the names in its own PKI directory."""
-    machines = {request.machine for request in requests if request.machine}
-    rows = {request.row: request for request in requests} if len(machines) == 1 else {}
+    count = Counter(request.row for request in requests)
+    rows = {request.row: request for request in requests if count[request.row] == 1}
     return rows | {request.name: request for request in requests}
 
 

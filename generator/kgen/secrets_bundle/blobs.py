@@ -19,7 +19,8 @@ def machine_blobs(bundle: Bundle, cluster: Cluster, machine: Machine) -> dict[st
     """Return the key material of ``machine`` by the names of docs/reference/payload.md, in the table's order.
 
     A master gets its own certificates and keys, the service account's, the administrators' and the CAs'. A node or
-    pool gets the cluster CA's certificate only. Material that the masters share has the same bytes on each.
+    pool gets the cluster CA's certificate, and a listed node its kubelet's serving certificate if the bundle has it.
+    Material that the masters share has the same bytes on each.
     """
     blobs: dict[str, Blob] = {}
     for spec, entry in _entries(bundle, cluster, machine):
@@ -58,7 +59,7 @@ def tokens(bundle: Bundle) -> tuple[str, ...]:
 def _entries(bundle: Bundle, cluster: Cluster, machine: Machine) -> Iterator[tuple[CertSpec, Entry]]:
     """Yield row and entry of every certificate the machine gets."""
     entries: Mapping[str, Entry] = bundle.entries
-    for spec in certificates_of(cluster, machine.role):
+    for spec in certificates_of(cluster, machine):
         yield spec, entries[spec.entry_name(machine.name)]
 
 

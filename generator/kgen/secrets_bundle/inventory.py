@@ -16,13 +16,15 @@ _CAS = {spec.name: spec.ca for spec in CERTS}
 class CertificateInfo:
     """One certificate of the bundle, for display.
 
-    ``ca`` is empty for a CA. ``subject`` is ``O=…, CN=…``. ``sans`` are DNS names, then addresses. ``serial`` is
-    the serial number in hexadecimal. ``algorithm`` is the key's, as ``encryptionAlgorithm`` spells it.
+    ``ca`` is the bundle's name of its CA, empty for a CA. ``subject`` is ``O=…, CN=…``. ``issuer`` is the name of the
+    issuer as RFC 4514 writes it, empty for a certificate that signed itself. ``sans`` are DNS names, then addresses.
+    ``serial`` is the serial number in hexadecimal. ``algorithm`` is the key's, as ``encryptionAlgorithm`` spells it.
     """
 
     name: str
     ca: str
     subject: str
+    issuer: str
     not_before: datetime
     not_after: datetime
     sans: tuple[str, ...]
@@ -32,7 +34,8 @@ class CertificateInfo:
 
 def inventory(bundle: Bundle) -> tuple[CertificateInfo, ...]:
     """Return every certificate of a populated bundle: authorities first, then leaves, in the bundle's order."""
-    from kgen.pki.inspect import decode
+    from kgen.pki.checks import issuer_of
+    from kgen.pki.inspect import decode, is_signed_by
 
     found: list[CertificateInfo] = []
     for name, entry in bundle.entries.items():
@@ -42,6 +45,7 @@ def inventory(bundle: Bundle) -> tuple[CertificateInfo, ...]:
                 name=name,
                 ca=ca_of(name),
                 subject=", ".join([*(f"O={group}" for group in decoded.groups), f"CN={decoded.cn}"]),
+                issuer="" if is_signed_by(decoded, decoded) else issuer_of(decoded),
                 not_before=decoded.not_before,
                 not_after=decoded.not_after,
                 sans=decoded.dns + decoded.ips,

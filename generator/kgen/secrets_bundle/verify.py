@@ -10,8 +10,12 @@ from kgen.pki import keys
 from kgen.pki.checks import shortfalls
 from kgen.pki.inspect import Decoded, decode, differences, is_signed_by
 from kgen.pki.plan import Request
+from kgen.pki.table import CERTS
 from kgen.secrets_bundle.format import RESTORE
 from kgen.secrets_bundle.model import Bundle, Entry, ServiceAccount
+
+_OF_MACHINES = {spec.name for spec in CERTS if spec.scope == "machine"}
+"""The rows of which a certificate goes with its machine: nodes may leave the cluster file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Examination:
 def examine(bundle: Bundle, requests: Sequence[Request]) -> Examination:
     """Return ``bundle`` once every key fits its certificate and every leaf is signed by its CA.
 
-    A missing leaf is not an error, because it is created. A missing CA is: a new CA would be another cluster.
+    A missing leaf is not an error, because it is created. A missing CA is: a new CA would be another cluster. The
+    certificates of nodes that have left the cluster file are left out.
 
     Raises:
         ProblemsError: something does not fit; every problem with the line of its entry.
@@ -60,7 +65,7 @@ class _Examiner:
         fresh = replace(
             bundle,
             authorities={name: self._entries[name] for name in bundle.authorities},
-            certificates={name: self._entries[name] for name in bundle.certificates},
+            certificates={name: self._entries[name] for name in bundle.certificates if name in self._entries},
             service_account=pair,
         )
         return Examination(fresh, due)
@@ -70,7 +75,7 @@ class _Examiner:
 
     def _report_strangers(self, section: str, entries: Mapping[str, Entry], known: Collection[str]) -> None:
         for name, entry in entries.items():
-            if name not in known:
+            if name not in known and name.partition("/")[2] not in _OF_MACHINES:
                 self._report(entry.line, f"{section}.{name}", "belongs to nothing in the cluster file", "remove it")
 
     def _examine_authority(self, request: Request) -> None:

@@ -53,7 +53,33 @@ def test_certs_json(kgen, rendered):
     assert apiserver["daysLeft"] == 364
     assert {"m1", "kubernetes.default.svc.cluster.local", "10.96.0.1", "10.0.0.11"} <= set(apiserver["sans"])
     assert apiserver["algorithm"] == "ECDSA-P256"
-    assert found["ca"]["ca"] is None
+    assert apiserver["issuer"] == "CN=kubernetes"
+    assert (found["ca"]["ca"], found["ca"]["issuer"]) == (None, None)
+
+
+def test_certs_names_the_issuer_of_an_intermediate_ca(kgen, here):
+    corporate.three_levels().write(here / "own", "ca")
+    assert kgen("certs", "accept", "prod.yaml", "own").code == 0
+    lines = {line.split()[0]: line for line in kgen("certs", "prod.yaml").out.splitlines()}
+    assert " CN=Example Infrastructure CA,O=Example " in lines["ca"]
+    assert " itself " in lines["etcd/ca"]
+    assert " ca " in lines["admin"]
+
+
+def test_certs_renew_takes_the_kubelets_serving_certificates(kgen, here):
+    with (here / "prod.yaml").open("a") as file:
+        file.write("pki: {kubeletServingCertificates: true}\nkubelet: {serverTLSBootstrap: true}\n")
+    assert kgen("render", "prod.yaml").code == 0
+    listed = [line.split()[0] for line in kgen("certs", "prod.yaml").out.splitlines()]
+    assert listed[-2:] == ["m1/kubelet-serving", "w1/kubelet-serving"]
+    key = here / "outputs/prod/nodes/w1/var/lib/kubelet/pki/kubelet.key"
+    before = key.read_text()
+    renewed = json.loads(kgen("certs", "renew", "prod.yaml", "w1", "--json").out)["renewed"]
+    assert [each["name"] for each in renewed] == ["w1/kubelet-serving"]
+    ended = kgen("render", "prod.yaml")
+    assert "kgen apply prod.yaml w1" in ended.out
+    assert "kgen apply prod.yaml m1" not in ended.out
+    assert key.read_text() != before
 
 
 def test_certs_without_a_bundle_says_what_creates_it(kgen):

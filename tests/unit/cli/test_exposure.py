@@ -40,6 +40,7 @@ CASES = {
     "few keys on masters": "pki: {shipCAKeys: cluster, keepSuperAdmin: false}\n",
     "plain text": "provider: digitalocean\n",
     "runner in the image": "image: {runner: baked}\n",
+    "kubelets' certificates": "pki: {kubeletServingCertificates: true}\nkubelet: {serverTLSBootstrap: true}\n",
 }
 
 

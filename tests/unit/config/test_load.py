@@ -272,6 +272,8 @@ def test_every_provider_can_be_chosen():
         ("networking: {podSubnet: 10.244.1.0/16}\n", "K940"),
         ("nodeRegistration: {criSocket: /run/containerd/containerd.sock}\n", "K940"),
         ("timeouts: {discovery: 1m}\n", "K942"),
+        ("kubelet: {serverTLSBootstrap: true}\n", "K933"),
+        ("pools: [{name: p, role: node, kubelet: {serverTLSBootstrap: true}}]\n", "K933"),
     ],
 )
 def test_warnings(text, code):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import clusters
 
-from kgen.model import ApiServer, Endpoint, LocalEtcd
+from kgen.model import ApiServer, Endpoint, LocalEtcd, Pki
 from kgen.pki.plan import plan
 
 
@@ -22,6 +22,15 @@ def test_requests_are_in_the_order_of_the_table_then_of_the_file():
 
 def test_nodes_and_pools_have_no_certificates():
     assert plan(clusters.with_nodes(3)) == plan(clusters.three_masters())
+
+
+def test_every_listed_machine_has_a_serving_certificate_that_its_kubelet_could_have_asked_for():
+    cluster = replace(clusters.with_nodes(2), pki=Pki(kubelet_serving_certificates=True))
+    found = {name: request for name, request in requests(cluster).items() if request.row == "kubelet-serving"}
+    assert list(found) == [f"{name}/kubelet-serving" for name in ("m1", "m2", "m3", "w1", "w2")]
+    w1 = found["w1/kubelet-serving"]
+    assert (w1.cn, w1.groups, w1.usages) == ("system:node:w1", ("system:nodes",), ("serverAuth",))
+    assert (w1.ca, w1.dns, w1.ips) == ("ca", ("w1",), ("10.1.0.1",))
 
 
 def test_apiserver_answers_to_kubeadms_names():

@@ -6,14 +6,15 @@ from tests.clusters import one_master, three_masters, with_nodes
 from kgen.content import flags
 from kgen.facts import versions
 from kgen.model import Pki
-from kgen.pki.table import CERTS, certificates, pki_files
+from kgen.pki.table import CERTS, certificates, other_files, pki_files
 
 VERSIONS = [versions.Version(1, minor, patch) for minor in versions.LAST_KNOWN_PATCH for patch in (0, 99)]
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
 def test_names_are_unique_in_every_cluster(version):
-    names = [spec.name for spec in certificates(replace(one_master(), kubernetes_version=version))]
+    pki = Pki(kubelet_serving_certificates=True)
+    names = [spec.name for spec in certificates(replace(one_master(), kubernetes_version=version, pki=pki))]
     assert len(names) == len(set(names))
     assert set(names) == {spec.name for spec in CERTS}
 
@@ -33,6 +34,19 @@ def test_two_keys_stay_in_the_bundle_if_only_the_cluster_cas_is_shipped():
 
 def test_nodes_get_the_cluster_cas_certificate_only():
     assert list(pki_files(with_nodes(1), "node")) == ["ca.crt"]
+
+
+def test_listed_machines_get_their_kubelets_serving_certificate_beside_the_pki_directory():
+    cluster = replace(with_nodes(1), pki=Pki(kubelet_serving_certificates=True))
+    directory = "/var/lib/kubelet/pki"
+    for machine in cluster.machines:
+        assert [(str(path), blob) for path, blob in other_files(cluster, machine)] == [
+            (f"{directory}/kubelet.crt", "kubelet-serving.crt"),
+            (f"{directory}/kubelet.key", "kubelet-serving.key"),
+        ]
+    assert [*other_files(cluster, cluster.pools[0]), *other_files(with_nodes(1), cluster.machines[0])] == []
+    assert list(pki_files(cluster, "node")) == ["ca.crt"]
+    assert list(pki_files(cluster, "master")) == list(pki_files(with_nodes(1), "master"))
 
 
 def test_every_file_that_a_flag_names_is_on_the_master():

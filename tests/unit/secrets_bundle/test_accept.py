@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests import clusters, corporate
 
 from kgen.errors import InputError, ProblemsError
+from kgen.model import Pki
 from kgen.pipeline import Pipeline
 from kgen.pki.inspect import decode, decode_all
 from kgen.secrets_bundle import blobs
@@ -270,3 +271,25 @@ def test_a_key_of_the_cas_may_come_later(tmp_path, external):
 def test_a_directory_without_certificates_is_refused_at_first(tmp_path):
     with pytest.raises(InputError, match="has no certificates and no keys"):
         accept(tmp_path, CLUSTER, None, NOW)
+
+
+def test_a_ca_outside_is_asked_for_the_kubelets_serving_certificates_of_all_machines(tmp_path):
+    cluster = replace(clusters.with_nodes(1, CLUSTER), pools=(), pki=Pki(kubelet_serving_certificates=True))
+    CA.write(tmp_path / "own", "ca", key=False)
+    bundle = accept(tmp_path / "own", cluster, None, NOW).bundle
+    populated = populate(bundle, cluster, NOW, may_lack=True)
+    assert {"m1/kubelet-serving", "w1/kubelet-serving"} < populated.missing.keys()
+    requested = requests(populated.bundle, cluster, populated.missing)
+    for request, text in requested.texts:
+        # The names in a lone master's PKI directory do, too.
+        name = request.row if request.machine == "m1" and request.row != "kubelet-serving" else request.name
+        path = tmp_path / f"csr/{name}.crt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(CA.sign(text))
+    taken = accept(tmp_path / "csr", cluster, requested.bundle, NOW)
+    assert len(taken.names) == len(requested.texts)
+    assert populate(taken.bundle, cluster, NOW).missing == {}
+    node = cluster.machines[1]
+    assert set(blobs.machine_blobs(taken.bundle, cluster, node)) == {
+        *("ca.crt", "kubelet-serving.crt", "kubelet-serving.key")
+    }

@@ -4,7 +4,7 @@ import pytest
 from tests import clusters
 
 from kgen.model import Pki
-from kgen.pki.table import CERTS
+from kgen.pki.table import certificates
 from kgen.secrets_bundle import blobs
 from kgen.secrets_bundle.inventory import ca_cert_hash, inventory
 
@@ -17,7 +17,7 @@ NODE, POOL = CLUSTER.machines[3], CLUSTER.pools[0]
 
 def test_a_master_gets_kubeadms_full_set(bundle):
     names = set(blobs.machine_blobs(bundle, CLUSTER, M2))
-    pairs = {f"{spec.name}.{suffix}" for spec in CERTS for suffix in ("crt", "key")}
+    pairs = {f"{spec.name}.{suffix}" for spec in certificates(CLUSTER) for suffix in ("crt", "key")}
     assert names == pairs | {"sa.key", "sa.pub"}
 
 

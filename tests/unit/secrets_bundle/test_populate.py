@@ -6,7 +6,7 @@ import pytest
 from tests import clusters
 
 from kgen.errors import InputError
-from kgen.model import ApiServer, BootstrapToken, Endpoint, User
+from kgen.model import ApiServer, BootstrapToken, Endpoint, Pki, User
 from kgen.pki import inspect, keys
 from kgen.pki.plan import plan
 from kgen.secrets_bundle.model import digest
@@ -274,3 +274,17 @@ def test_addresses_of_masters_are_remembered_as_text():
     cluster = replace(THREE, machines=(clusters.master("m1", "2001:DB8:0::1"), *THREE.machines[1:]))
     assert cluster.masters[0].address != IPv4Address("10.0.0.11")
     assert populate(None, cluster, NOW).bundle.masters[0].address == "2001:db8::1"
+
+
+def test_serving_certificates_come_and_go_with_their_machines(source):
+    cluster = replace(clusters.with_nodes(2, clusters.one_master()), pools=())
+    on = replace(cluster, pki=Pki(kubelet_serving_certificates=True))
+    without = populate(None, cluster, NOW, source=source).bundle
+    bundle = populate(without, on, NOW, source=source).bundle
+    assert bundle.certificates.keys() - without.certificates.keys() == {
+        f"{name}/kubelet-serving" for name in ("m1", "w1", "w2")
+    }
+    fewer = populate(bundle, replace(on, machines=on.machines[:2]), NOW, source=source)
+    assert fewer.changed
+    assert bundle.certificates.keys() - fewer.bundle.certificates.keys() == {"w2/kubelet-serving"}
+    assert populate(fewer.bundle, cluster, NOW, source=source).bundle.certificates == without.certificates
