@@ -6,7 +6,7 @@ what the parts contain, ``emitters`` what a payload becomes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +16,7 @@ from kgen.emitters import review_tree
 from kgen.emitters.cluster_files import cluster_files
 from kgen.emitters.contract import DocumentInfo, Kept, Setting
 from kgen.emitters.limits import DocumentTooLargeError
+from kgen.emitters.seed import SeedFiles
 from kgen.emitters.table import EMITTERS
 from kgen.firstboot import parameters
 from kgen.model import Cluster, Machine
@@ -101,6 +102,11 @@ class Pipeline:
         for made in self._emitted("seed", setting, self.cluster.documents):
             if isinstance(made, Artifact):
                 yield made
+
+    def seed_files(self) -> Callable[[Machine, str], Mapping[str, bytes]]:
+        """Return a function: a machine or pool, and "" or a machine of the pool → the files of its NoCloud seed."""
+        seeds = SeedFiles(Setting(self.cluster, _users(self.cluster, self.bundle), frozenset(), _nothing_kept))
+        return lambda machine, member: seeds.of(self.payload(machine), member)
 
     def _emitted(self, verb: str, setting: Setting, machines: Sequence[Machine]) -> Iterator[Artifact | DocumentInfo]:
         emits = [emitter(setting) for emitter in EMITTERS[verb]]

@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.real
 
-SLOW = {"boto3", "botocore", "kubernetes", "passlib", "rich", "jsonschema"}
+SLOW = {"aiohttp", "boto3", "botocore", "kubernetes", "passlib", "rich", "jsonschema"}
 
 
 def test_starting_kgen_imports_no_slow_library():

@@ -31,6 +31,7 @@ from kgen.cli.report import report
 from kgen.cli.routes import routes
 from kgen.cli.schema import schema
 from kgen.cli.seed import seed
+from kgen.cli.serve import serve
 from kgen.cli.status import status
 from kgen.cli.token import token
 from kgen.cli.wait import wait
@@ -67,6 +68,7 @@ for verb in (
     exposure,
     report,
     seed,
+    serve,
     bake,
     images,
     wait,

@@ -1,0 +1,261 @@
+"""``kgen serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from kgen.cli import arguments, console
+from kgen.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kgen.api.delivery import Listen
+    from kgen.delivering.registry import Entry, Event
+
+_MOST_ROWS = 30
+_MOST_PORT = 65535
+_COLOURS = {
+    "Ready": "green",
+    "user-data taken": "cyan",
+    "first boot ended": "cyan",
+    "loader": "yellow",
+    "seed": "yellow",
+}
+Entries = Callable[[], "Mapping[str, Entry]"]
+
+
+class _Listen(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.2 on
+    """``ADDRESS:PORT``, with an IPv6 address in brackets."""
+
+    name = "address:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Listen:
+        """Return it, or say what is wrong with it."""
+        from kgen.api.delivery import Listen
+
+        if isinstance(value, Listen):
+            return value
+        host, colon, port = str(value).rpartition(":")
+        is_number = port.isascii() and port.isdecimal() and len(port) <= len(str(_MOST_PORT))
+        try:
+            address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            self.fail(f"{value!r} has no IP address before the port: write 10.0.0.2:8080 or [fd00::2]:8080", param, ctx)
+        if not colon or not is_number or int(port) > _MOST_PORT or (address.version == 6 and not host.startswith("[")):
+            self.fail(f"{value!r} has no port: write 10.0.0.2:8080 or [fd00::2]:8080", param, ctx)
+        return Listen(str(address), int(port))
+
+
+class _Url(click.ParamType):  # type: ignore[type-arg]
+    """The URL of this server."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it, or say what is wrong with it."""
+        text = str(value)
+        if not text:
+            return ""
+        parts = urlsplit(text)
+        is_plain = text.isascii() and text.isprintable() and not set(text) & set(" ;\"'\\${}")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or not is_plain:
+            self.fail(f"{text!r} is not the URL of a server: write http://10.0.0.2:8080", param, ctx)
+        return text.rstrip("/")
+
+
+class _Append(click.ParamType):  # type: ignore[type-arg]
+    """A kernel's command line."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it, or say what is wrong with it."""
+        text = str(value)
+        if not text.isascii() or not text.isprintable():
+            self.fail("a kernel's command line has one line of printable ASCII characters", param, ctx)
+        if any(word.startswith("ds=") for word in text.split()):
+            self.fail("leave ds= out: kgen adds it, with the machine's own URL", param, ctx)
+        return text
+
+
+@click.command(short_help="Serve the machines' documents over HTTP, and start them by iPXE.")
+@arguments.CLUSTER_FILE
+@arguments.output("Serve what was rendered into DIR/<cluster>.")
+@click.option("--listen", type=_Listen(), default="0.0.0.0:8080", metavar="ADDRESS:PORT", show_default=True)
+@click.option("--url", type=_Url(), default="", metavar="URL", help="This server as machines reach it.")
+@click.option("--only", multiple=True, metavar="NAME", help="Serve this machine only; may be given several times.")
+@click.option("--once", is_flag=True, help="End with 0 when every machine has taken its documents.")
+@click.option("--any-address", is_flag=True, help="Serve a machine at any address, not only at its own.")
+@click.option("--urls", type=click.Path(path_type=Path), metavar="FILE", help="Write each machine's seed URL to FILE.")
+@click.option("--boot-files", type=click.Path(path_type=Path), metavar="DIR", help="Serve kernel and initrd of DIR.")
+@click.option("--append", type=_Append(), default="", metavar="TEXT", help="Add TEXT to the kernel's command line.")
+@click.option(
+    "--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Serve HTTPS with it; needs --key."
+)
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The key of --certificate.")
+@arguments.SERVER
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each event on stdout.")
+def serve(
+    cluster_file: Path,
+    output: Path,
+    listen: Listen,
+    url: str,
+    only: tuple[str, ...],
+    once: bool,
+    any_address: bool,
+    urls: Path | None,
+    boot_files: Path | None,
+    append: str,
+    certificate: Path | None,
+    key: Path | None,
+    server: str,
+    as_json: bool,
+) -> None:
+    """Give each machine of CLUSTER_FILE its documents over HTTP, and to no other machine.
+
+    Run `kgen render` before. Machines start by iPXE from http://HOST:PORT/boot.ipxe with --boot-files, or with the
+    kernel argument that --urls writes. A machine's URL has a token that is good until the machine has its user-data.
+    A machine with an address in the cluster file is served at that address only. Start kgen serve again to serve a
+    machine once more.
+    """
+    from kgen.api import delivery
+
+    if bool(certificate) != bool(key):
+        raise click.UsageError("--certificate and --key belong together")
+    if append and not boot_files:
+        raise click.UsageError("--append is the command line of the kernel in --boot-files DIR: give that, too")
+    if urls and not url and listen.is_everywhere:
+        raise InputError(
+            f"--urls needs the address that machines reach: {listen.host} stands for all addresses of this computer",
+            "add --listen ADDRESS:PORT or --url http://ADDRESS:PORT",
+        )
+    pair = delivery.Certificate(certificate, key) if certificate and key else None
+    with _shown(as_json=as_json) as shown:
+        service = delivery.prepare(
+            cluster_file, output, only=only, boot=boot_files, any_address=any_address, on_event=shown.event
+        )
+        for problem in service.warnings:
+            console.warning(problem)
+        with delivery.listening(listen) as listener, ExitStack() as watching:
+            bound = delivery.Listen(*listener.getsockname()[:2])
+            base = url or bound.url(has_tls=pair is not None)
+            if urls:
+                delivery.write_urls(service, base, urls)
+            shown.start(base, service.registry.entries)
+
+            def watch(loop: asyncio.AbstractEventLoop) -> None:
+                if once:  # it ends before a machine can be Ready
+                    return
+                watching.enter_context(delivery.ReadyWatch(cluster_file, service, loop, server))
+
+            delivery.run(service, listener, certificate=pair, url=url, append=append, once=once, on_loop=watch)
+
+
+class _Lines:
+    """A printer of a line for each event: text on stderr, or JSON on stdout."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def start(self, url: str, entries: Mapping[str, Entry]) -> None:
+        if self._as_json:
+            console.out(json.dumps({"time": _now(), "event": "listening", "url": url, "machines": [*entries]}))
+            sys.stdout.flush()
+        else:
+            console.note(_listening(url, entries))
+
+    def event(self, event: Event) -> None:
+        if self._as_json:
+            console.out(json.dumps(_as_json(event)))
+            sys.stdout.flush()
+        else:
+            console.note(_line(event))
+
+
+class _Live:
+    """A table of the machines, with the lines of events above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._entries: Mapping[str, Entry] = {}
+        self._live = Live(console=Console(stderr=True), auto_refresh=False)
+
+    def start(self, url: str, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+        self._live.console.print(_listening(url, entries), markup=False, highlight=False)
+        self._live.start()
+        self._live.update(_table(entries), refresh=True)
+
+    def event(self, event: Event) -> None:
+        if event.is_refusal:
+            self._live.console.print(_line(event), markup=False, highlight=False, style="yellow")
+        self._live.update(_table(self._entries), refresh=True)
+
+    def stop(self) -> None:
+        self._live.stop()
+
+
+@contextmanager
+def _shown(*, as_json: bool) -> Iterator[_Lines | _Live]:
+    """Yield what shows events: a live table on a terminal, else lines."""
+    if as_json or not sys.stderr.isatty():
+        yield _Lines(as_json=as_json)
+        return
+    live = _Live()
+    try:
+        yield live
+    finally:
+        live.stop()
+
+
+def _table(entries: Mapping[str, Entry]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False)
+    for heading in ("machine", "stage", "address", "last"):
+        made.add_column(heading, no_wrap=heading != "last", overflow="ellipsis")
+    for name, entry in [*entries.items()][:_MOST_ROWS]:
+        stage = Text(entry.stage, style=_COLOURS.get(entry.stage, "dim"))
+        made.add_row(name, stage, entry.seen_from, Text(entry.last))
+    if len(entries) > _MOST_ROWS:
+        made.add_row(f"… {len(entries) - _MOST_ROWS:,} more", "", "", "")
+    return made
+
+
+def _listening(url: str, entries: Mapping[str, Entry]) -> str:
+    return f"serving {len(entries):,} machines at {url}; iPXE starts from {url}/boot.ipxe; Ctrl-C ends"
+
+
+def _line(event: Event) -> str:
+    where = f" [{event.address}]" if event.address else ""
+    return f"{_now()}  {'refused: ' * event.is_refusal}{event.machine or '(unknown)'}{where}: {event.text}"
+
+
+def _as_json(event: Event) -> dict[str, Any]:
+    return {
+        "time": _now(),
+        "event": "refused" if event.is_refusal else "served",
+        "machine": event.machine or None,
+        "stage": event.stage,
+        "address": event.address or None,
+        "text": event.text,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
