@@ -8,16 +8,17 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from kgen.api import image, rendering, running
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
-from kgen.delivering import boot_files
+from kgen.delivering import boot_files, dnsmasq
 from kgen.delivering.registry import Event, Registry, Target
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.seed import instance_id
@@ -215,6 +216,21 @@ def write_urls(service: Service, url: str, path: Path) -> None:
         replace_file(path, "".join(lines).encode(), 0o600)
 
 
+def dhcp_configuration(service: Service, mode: dnsmasq.Mode, listen: Listen, url: str) -> str:
+    """Return the configuration of dnsmasq, on this computer, for a server at ``url``.
+
+    Raises:
+        InputError: no IPv4 address of this computer is given.
+    """
+    for host in (listen.host, urlsplit(url).hostname or ""):
+        with suppress(ValueError):
+            address = ipaddress.ip_address(host)
+            if isinstance(address, ipaddress.IPv4Address) and not address.is_unspecified:
+                targets = [entry.target for entry in service.registry.entries.values()]
+                return dnsmasq.configuration(mode, service.cluster.name, address, url, targets)
+    raise InputError("PXE needs an IPv4 address of this computer", "add --listen 10.0.0.2:8080, with its address")
+
+
 class ReadyWatch:
     """A thread that tells the registry which machines are Ready, from when a machine has its user-data.
 
@@ -290,8 +306,10 @@ def _refuse_what_was_not_rendered(
         recorded = {name: entry["sha256"] for name, entry in rendered.facts.get("machines", {}).items()}
     except lock.MALFORMED:
         recorded = {}
-    wanted = {machine.name: machine for machine in machines}
-    made = Pipeline(cluster, bundle).machine_artifacts([*wanted.values()], review_all=False, kept=lambda *_: None)
+    wanted = {machine.name for machine in machines}
+    pipeline = Pipeline(cluster, bundle)
+    chosen = [machine for machine in pipeline.cluster.documents if machine.name in wanted]
+    made = pipeline.machine_artifacts(chosen, review_all=False, kept=lambda *_: None)
     differing = [
         info.machine for info in made if isinstance(info, DocumentInfo) and recorded.get(info.machine) != info.sha256
     ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import click
@@ -105,6 +105,13 @@ class _Append(click.ParamType):  # type: ignore[type-arg]
     "--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Serve HTTPS with it; needs --key."
 )
 @click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The key of --certificate.")
+@click.option(
+    "--dhcp",
+    type=click.Choice(["proxy", "full"]),
+    is_flag=False,
+    flag_value="proxy",
+    help="Print dnsmasq's configuration and end: beside a DHCP server (proxy, the default), or as one (full).",
+)
 @arguments.SERVER
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each event on stdout.")
 def serve(
@@ -120,6 +127,7 @@ def serve(
     append: str,
     certificate: Path | None,
     key: Path | None,
+    dhcp: Literal["proxy", "full"] | None,
     server: str,
     as_json: bool,
 ) -> None:
@@ -136,12 +144,18 @@ def serve(
         raise click.UsageError("--certificate and --key belong together")
     if append and not boot_files:
         raise click.UsageError("--append is the command line of the kernel in --boot-files DIR: give that, too")
-    if urls and not url and listen.is_everywhere:
+    if (urls or dhcp) and not url and listen.is_everywhere:
+        option = "--dhcp" if dhcp else "--urls"
         raise InputError(
-            f"--urls needs the address that machines reach: {listen.host} stands for all addresses of this computer",
+            f"{option} needs the address that machines reach: {listen.host} stands for all addresses of this computer",
             "add --listen ADDRESS:PORT or --url http://ADDRESS:PORT",
         )
     pair = delivery.Certificate(certificate, key) if certificate and key else None
+    if dhcp:
+        service = delivery.prepare(cluster_file, output, only=only)
+        base = url or listen.url(has_tls=pair is not None)
+        console.out(delivery.dhcp_configuration(service, dhcp, listen, base).rstrip("\n"))
+        return
     with _shown(as_json=as_json) as shown:
         service = delivery.prepare(
             cluster_file, output, only=only, boot=boot_files, any_address=any_address, on_event=shown.event

@@ -114,7 +114,11 @@ def test_a_machine_at_another_address_is_refused(here, rendered):
         )
 
 
-def test_named_machines_of_pools_are_served(here, kgen, rendered):
+def test_named_machines_of_pools_are_served(here, kgen):
+    networking = "networking: {podSubnet: 10.244.0.0/16, plugin: bridge}\n"  # its ranges of pods are in the bundle
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + networking)
+    assert kgen("render", "prod.yaml").code == 0
+    rendered = here / "outputs/prod"
     assert kgen("seed", "prod.yaml", "--pool", "workers", "--name", "w7").code == 0
     with server("--urls", "urls", "--only", "w7") as process:
         process.stderr.readline()
