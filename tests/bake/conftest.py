@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kgen import api
 from tests.boot.conftest import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.components import cache, containers, golang, machine_image
 from tests.components.machine_image import FORKY, Generation
@@ -21,16 +22,25 @@ def host() -> None:
 
 
 class Tree:
-    """The tree of an installed Debian of ``suite`` in ``directory``, on which nothing was done yet."""
+    """The tree of an installed Debian of ``suite`` in ``directory``, on which nothing was done yet.
 
-    def __init__(self, directory: Path, suite: str) -> None:
+    ``image`` are more lines of the section ``image:`` of its cluster file.
+    """
+
+    def __init__(self, directory: Path, suite: str, image: str = "") -> None:
         self.directory = directory
+        self.image = image
         self.root = directory / "root"
         cache.run(["cp", "--archive", "--reflink=auto", machine_image.base(suite), self.root])
 
     def recipe(self, generation: Generation = FORKY) -> Path:
         """Write the recipe for a release and return its directory; its cluster file stands beside the tree."""
-        return machine_image.recipe(generation, self.directory).root / "bake"
+        made = machine_image.recipe(generation, self.directory)
+        if self.image:
+            cluster = self.directory / "cluster.yaml"
+            cluster.write_text(cluster.read_text().replace("image:\n", f"image:\n{self.image}"))
+            made = api.bake(cluster, self.directory)
+        return made.root / "bake"
 
     def apply(
         self,

@@ -23,6 +23,18 @@ RELEASES = {"bookworm": BOOKWORM, "trixie": FORKY, "forky": FORKY}
 NOTHING = re.compile(r"^kgen: \d+ states, 0 changed, 0 failed$", re.MULTILINE)
 
 
+# A package, a unit that a package of the trees brings and does not enable, and a unit of the user's own.
+OWN = """\
+  extraPackages: [jq]
+  units:
+    - nftables.service
+    - {name: tune.timer, content: "[Timer]\\nOnBootSec=60\\n[Install]\\nWantedBy=timers.target\\n"}
+    - {name: tune.service, source: tune.service}
+"""
+UNITS = ("nftables.service", "tune.timer", "tune.service")
+TUNE = "[Service]\nType=oneshot\nExecStart=/usr/bin/jq -n 1\n[Install]\nWantedBy=multi-user.target\n"
+
+
 # Two processes share these tests (``make boot-test``): one of them gets all that use the same tree.
 TREES = [pytest.param(suite, marks=pytest.mark.xdist_group(suite)) for suite in RELEASES]
 
@@ -30,7 +42,8 @@ TREES = [pytest.param(suite, marks=pytest.mark.xdist_group(suite)) for suite in 
 @pytest.fixture(scope="module", params=TREES)
 def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     """A tree to which the recipe was applied once."""
-    made = Tree(tmp_path_factory.mktemp(request.param), request.param)
+    made = Tree(tmp_path_factory.mktemp(request.param), request.param, OWN)
+    (made.directory / "tune.service").write_text(TUNE)
     done = made.apply(generation=RELEASES[request.param])
     assert done.returncode == 0, done.stdout + done.stderr
     yield made
@@ -60,6 +73,18 @@ def test_the_tree_is_what_the_recipe_says(tree):
     assert set(image["containerImages"]) == set(api.container_images(tree.directory / "cluster.yaml"))
     assert image["packages"]["containerd"]
     assert "time" not in json.dumps(image).replace("runtime", "")
+
+
+def in_the_tree(tree: Tree, *command: str) -> str:
+    words = ["chroot", str(tree.root), *command]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.rstrip()
+
+
+def test_it_has_the_packages_and_units_of_the_user(tree):
+    assert in_the_tree(tree, "jq", "-n", "1 + 1") == "2"
+    assert in_the_tree(tree, "systemctl", "is-enabled", *UNITS).splitlines() == ["enabled"] * len(UNITS)
+    assert (tree.root / "etc/systemd/system/tune.service").read_text() == TUNE
+    in_the_tree(tree, "systemd-analyze", "verify", "--man=no", *UNITS)
 
 
 def test_a_second_application_changes_nothing(tree):
@@ -131,9 +156,14 @@ def test_verify_lists_what_is_different_and_exits_with_3(tree, capsys):
     for path, content in spoiled.items():
         (tree.root / path).parent.mkdir(exist_ok=True)
         (tree.root / path).write_text(content)
+    in_the_tree(tree, "dpkg", "--purge", "jq")
+    in_the_tree(tree, "systemctl", "disable", "nftables.service", "tune.timer")
     assert kgen(["bake", str(tree.directory / "cluster.yaml"), "--verify", str(tree.root)]) == 3
     said = capsys.readouterr().out
-    assert said.count("\n") == 4
+    assert said.count("\n") == 7
+    assert "package jq: is not installed" in said
+    assert "nftables.service: is not enabled" in said
+    assert "tune.timer: is not enabled" in said
     for path in spoiled:
         assert f"/{path}: " in said
     done = tree.apply(generation=release(tree))
