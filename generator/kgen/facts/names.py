@@ -17,9 +17,9 @@ KUBELET_CONFIG = KUBELET_DIR / "config.yaml"
 KUBELET_FLAGS_ENV = KUBELET_DIR / "kubeadm-flags.env"
 KUBELET_INSTANCE_CONFIG = KUBELET_DIR / "instance-config.yaml"
 KUBELET_CLIENT = KUBELET_DIR / "pki/kubelet-client-current.pem"
-KUBELET_SERVING = KUBELET_DIR / "pki/kubelet"
-"""The kubelet's serving certificate and its key, without suffix. A kubelet that is not told of a certificate looks here
-before it makes one (``InitializeTLS`` in ``k8s.io/kubernetes/cmd/kubelet/app``, v1.37)."""
+KUBELET_SERVING = KUBELET_DIR / "pki/kubelet-serving"
+"""The serving certificate that kgen gives a kubelet, and its key, without suffix. The one that the kubelet makes itself
+is ``kubelet.crt`` beside it."""
 BOOTSTRAP_KUBELET_CONF = KUBERNETES_DIR / "bootstrap-kubelet.conf"
 CA_DIRECTORIES = {
     "ca-certs": "/etc/ssl/certs",

@@ -29,7 +29,7 @@ _TABLE = (
     ("/etc/kubernetes/manifests/*", "a static pod of yours"),
     ("/var/lib/kubelet/config.yaml", "the kubelet's configuration, the cluster's"),
     ("/var/lib/kubelet/instance-config.yaml", "the kubelet's configuration, this machine's part"),
-    ("/var/lib/kubelet/pki/kubelet.*", "the kubelet shows it to the API servers"),
+    ("/var/lib/kubelet/pki/kubelet-serving.*", "the kubelet shows it to the API servers"),
     ("/var/lib/kubelet/pki/kubelet-client-*", "the kubelet talks to its API server with it"),
     ("/var/lib/kubelet/kubeadm-flags.env", "the kubelet's arguments: name, address, labels, taints"),
     ("/etc/modules-load.d/kgen.conf", "kernel modules that containers and their networks need"),

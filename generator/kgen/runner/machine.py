@@ -20,15 +20,15 @@ DONE = "/var/lib/kgen/done"
 def mend(run: Run) -> None:
     """Remove empty certificate files left by a power cut: the kubelet would not start with them.
 
-    The kubelet recreates its serving certificate when either file is missing, unless the payload has it. It recreates
-    its client certificate while bootstrap-kubelet.conf exists. Later the newest one that is whole takes its place.
+    The kubelet recreates its serving certificate when either file is missing, and its client certificate while
+    bootstrap-kubelet.conf exists. Later the newest client certificate that is whole takes its place.
     """
     folder = run.root + "/var/lib/kubelet/pki/kubelet"
     paths = glob.glob(folder + "*")
     whole = [path for path in paths if os.path.exists(path) and os.path.getsize(path)]
     if whole != paths:
         for path in paths:
-            if path not in whole or (path.startswith(folder + ".") and "kubelet-serving.crt" not in run.body["blobs"]):
+            if path not in whole or path.startswith(folder + "."):
                 os.remove(path)
         clients = sorted(path for path in whole if "-client-2" in path)
         if clients and not os.path.exists(run.root + CURRENT):

@@ -72,7 +72,7 @@ def test_certs_renew_takes_the_kubelets_serving_certificates(kgen, here):
     assert kgen("render", "prod.yaml").code == 0
     listed = [line.split()[0] for line in kgen("certs", "prod.yaml").out.splitlines()]
     assert listed[-2:] == ["m1/kubelet-serving", "w1/kubelet-serving"]
-    key = here / "outputs/prod/nodes/w1/var/lib/kubelet/pki/kubelet.key"
+    key = here / "outputs/prod/nodes/w1/var/lib/kubelet/pki/kubelet-serving.key"
     before = key.read_text()
     renewed = json.loads(kgen("certs", "renew", "prod.yaml", "w1", "--json").out)["renewed"]
     assert [each["name"] for each in renewed] == ["w1/kubelet-serving"]

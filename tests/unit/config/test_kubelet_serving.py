@@ -8,8 +8,8 @@ from kgen.content import flags, kubelet
 
 ON = "pki: {kubeletServingCertificates: true}\n"
 FILES = {
-    "tlsCertFile": "/var/lib/kubelet/pki/kubelet.crt",
-    "tlsPrivateKeyFile": "/var/lib/kubelet/pki/kubelet.key",
+    "tlsCertFile": "/var/lib/kubelet/pki/kubelet-serving.crt",
+    "tlsPrivateKeyFile": "/var/lib/kubelet/pki/kubelet-serving.key",
 }
 
 

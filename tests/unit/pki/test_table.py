@@ -41,8 +41,8 @@ def test_listed_machines_get_their_kubelets_serving_certificate_beside_the_pki_d
     directory = "/var/lib/kubelet/pki"
     for machine in cluster.machines:
         assert [(str(path), blob) for path, blob in other_files(cluster, machine)] == [
-            (f"{directory}/kubelet.crt", "kubelet-serving.crt"),
-            (f"{directory}/kubelet.key", "kubelet-serving.key"),
+            (f"{directory}/kubelet-serving.crt", "kubelet-serving.crt"),
+            (f"{directory}/kubelet-serving.key", "kubelet-serving.key"),
         ]
     assert [*other_files(cluster, cluster.pools[0]), *other_files(with_nodes(1), cluster.machines[0])] == []
     assert list(pki_files(cluster, "node")) == ["ca.crt"]

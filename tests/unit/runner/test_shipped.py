@@ -131,17 +131,6 @@ def test_empty_certificates_of_the_kubelet_are_removed_after_a_power_cut(tmp_pat
     assert (folder / CURRENT).is_symlink() == bool(current)
 
 
-def test_a_serving_certificate_of_the_payload_stays_after_a_power_cut(tmp_path):
-    blobs = {**body()["blobs"], "kubelet-serving.crt": body()["blobs"]["ca.crt"]}
-    machine = Scratch(tmp_path, body(blobs=blobs))
-    folder = tmp_path / "var/lib/kubelet/pki"
-    folder.mkdir(parents=True)
-    for name, content in zip(OWN, ("x", "x", "x", ""), strict=True):
-        (folder / name).write_text(content)
-    machine.run()
-    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == sorted([*OWN[:3], CURRENT])
-
-
 def test_a_kubelet_that_has_no_certificates_yet_is_left_alone(machine):
     machine.run()
     assert not (machine.root / "var/lib/kubelet/pki").exists()
