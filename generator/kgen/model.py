@@ -360,7 +360,8 @@ class Image:
 class Cluster:
     """A cluster file that was read and found valid.
 
-    With ``external_etcd`` the masters run no etcd, and ``etcd`` means nothing.
+    With ``external_etcd`` the masters run no etcd, and ``etcd`` means nothing. What ``hardening`` adds is in the
+    arguments, fields and files already (``kgen.config.hardening``), except the modes of files.
     """
 
     name: str
@@ -387,6 +388,8 @@ class Cluster:
     kubelet: Mapping[str, Any] = field(default_factory=dict)
     kube_proxy: Mapping[str, Any] = field(default_factory=dict)
     http_proxy: HttpProxy = HttpProxy()
+    hardening: Literal["none", "cis"] = "none"
+    hardening_exceptions: tuple[str, ...] = ()
     pki: Pki = Pki()
     runner: Literal["embedded", "baked"] = "embedded"
     image: Image = Image()

@@ -21,7 +21,7 @@ from kgen.model import Cluster, Role
 from kgen.payload import FORMAT, FORMAT_WITH_OWN_VALUES
 from kgen.user_data import document
 
-_PUBLIC, _PROGRAM = 0o644, 0o755
+_PUBLIC, _PRIVATE, _PROGRAM = 0o644, 0o600, 0o755
 PAYLOAD_FORMATS = (FORMAT, FORMAT_WITH_OWN_VALUES)
 """The formats of payload.json that the programs of the image take. Any kgen that writes one of them can use it."""
 
@@ -140,9 +140,10 @@ def containerd_config(cluster: Cluster, version: int) -> str:
 
 
 def _files(cluster: Cluster) -> list[ImageFile]:
+    modes = _TREE | (dict.fromkeys(_KUBELET_UNIT, _PRIVATE) if cluster.hardening != "none" else {})
     found = [
         ImageFile(PurePosixPath("/", *PurePosixPath(name).parts), resources.template_text(f"bake/tree/{name}"), mode)
-        for name, mode in _TREE.items()
+        for name, mode in modes.items()
     ]
     for role in get_args(Role):
         text = program.program(role, with_comments=True)
@@ -157,9 +158,12 @@ def _files(cluster: Cluster) -> list[ImageFile]:
     return found
 
 
+_KUBELET_UNIT = (
+    "usr/lib/systemd/system/kubelet.service",
+    "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf",
+)
 _TREE = {
-    "usr/lib/systemd/system/kubelet.service": _PUBLIC,
-    "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf": _PUBLIC,
+    **dict.fromkeys(_KUBELET_UNIT, _PUBLIC),
     **{f"usr/lib/systemd/system/{unit}.service": _PUBLIC for unit in names.FIRST_BOOT_UNITS},
     "etc/sysctl.d/kgen-image.conf": _PUBLIC,
     "etc/systemd/journald.conf.d/kgen.conf": _PUBLIC,

@@ -180,6 +180,11 @@ class _Checked:
 
     def _authentication(self, value: dict[str, Any]) -> Iterator[Problem]:
         anonymous = value.get("anonymous")
+        is_limited = isinstance(anonymous, dict) and (anonymous.get("enabled") is False or anonymous.get("conditions"))
+        line = self._facts.hardening_line
+        if line and not is_limited and "1.2.1" not in (self._facts.root.get("hardeningExceptions") or ()):
+            message = f"anonymous requests are not limited, which contradicts `hardening: cis` in line {line} (1.2.1)"
+            yield self._problem(["anonymous"], message, f"write {table.ANONYMOUS}", "K751")
         if not isinstance(anonymous, dict):
             return
         for argument in self._facts.root.section("apiServer").drafts("extraArgs"):

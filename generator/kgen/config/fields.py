@@ -30,7 +30,7 @@ from kgen.config.shapes import (
     TAG,
 )
 from kgen.config.users import NTP, USER
-from kgen.facts import apiserver_files, names, providers
+from kgen.facts import apiserver_files, hardening, names, providers
 from kgen.model import (
     Addon,
     ApiServer,
@@ -381,6 +381,19 @@ CLUSTER = Object(
                 makes=HttpProxy,
             ),
             "HTTP proxies of containerd, kubelet and static pods",
+        ),
+        Field(
+            "hardening",
+            Choice(("none", "cis")),
+            "cis: what the CIS benchmark asks for, wherever that leaves a working cluster; "
+            "see docs/reference/hardening.md",
+            default="none",
+        ),
+        Field(
+            "hardeningExceptions",
+            ListOf(Choice(hardening.EXCEPTIONS)),
+            "checks of `hardening: cis` that this cluster does not follow, by number or name",
+            default=(),
         ),
         Field(
             "pki",

@@ -42,7 +42,7 @@ WantedBy=multi-user.target
 def files(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
     """Yield the files of the bridge network; none with another plugin."""
     if cluster.networking.plugin == "bridge":
-        yield NodeFile(CONFLIST, (conflist(machine),), 0o644)
+        yield NodeFile(CONFLIST, (conflist(machine),), 0o644 if cluster.hardening == "none" else 0o600)
         yield NodeFile(ROUTES, (script(cluster, machine),), 0o644)
         yield NodeFile(UNIT, (_UNIT,), 0o644)
 

@@ -112,10 +112,11 @@ def environment_quoted(value: str) -> str:
 
 def _kubelet_config(cluster: Cluster, machine: Machine) -> tuple[NodeFile, ...]:
     """Return the files that come last: the kubelet starts only once config.yaml exists, so it never lacks arguments."""
-    config = _file(names.KUBELET_CONFIG, (kubelet.config_yaml(cluster, machine),), _PUBLIC)
+    mode = _PUBLIC if cluster.hardening == "none" else _PRIVATE
+    config = _file(names.KUBELET_CONFIG, (kubelet.config_yaml(cluster, machine),), mode)
     if not versions.has_instance_config(cluster.kubernetes_version):
         return (config,)
-    return config, _file(names.KUBELET_INSTANCE_CONFIG, (kubelet.instance_config(machine),), _PUBLIC)
+    return config, _file(names.KUBELET_INSTANCE_CONFIG, (kubelet.instance_config(machine),), mode)
 
 
 def _kubelet_flags(cluster: Cluster, machine: Machine) -> NodeFile:

@@ -35,9 +35,10 @@ HEALTH_PATHS = ("/livez", "/readyz")
 CLUSTER_INFO_PATH = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 """What ``kubeadm join`` reads without a credential."""
 
+ANONYMOUS_PATHS = (*HEALTH_PATHS, "/healthz", CLUSTER_INFO_PATH)
 ANONYMOUS = (
     "`anonymous: {enabled: true, conditions: ["
-    + ", ".join(f"{{path: {path}}}" for path in (*HEALTH_PATHS, "/healthz", CLUSTER_INFO_PATH))
+    + ", ".join(f"{{path: {path}}}" for path in ANONYMOUS_PATHS)
     + "]}`; kubeadm join needs the last path"
 )
 """How anonymous requests are limited to what the kubelet and ``kubeadm join`` need."""

@@ -32,6 +32,7 @@ _EXPORTED = frozenset(
         *("name", "kubernetes_version", "machines", "pools", "networking", "cluster_name", "control_plane_endpoint"),
         *("api_server", "controller_manager", "scheduler", "etcd", "external_etcd", "dns", "proxy", "image_repository"),
         *("encryption_algorithm", "certificate_validity", "ca_certificate_validity", "timeouts"),
+        *("hardening", "hardening_exceptions"),  # kubeadm has what they add
         *("feature_gates", "bootstrap_tokens", "kubelet", "kube_proxy", "patches"),
     )
 )

@@ -242,6 +242,7 @@ SAMPLES: Mapping[str, tuple[Any, ...]] = {
 BESIDE: Mapping[str, Mapping[str, Any]] = {
     "networking.plugin": {"networking": {"podSubnet": "10.244.0.0/16"}, "pools": []},
     "machines.podCIDR": _CIDR,
+    "hardeningExceptions": {"hardening": "cis"},
     "protectKernelDefaults": {"sysctls": dict(names.KUBELET_SYSCTLS)},
     "pki.kubeletServingCertificates": {"pools": []},
     "defaultPodSysctls": {"kubelet": {"featureGates": {"DefaultPodSysctls": True}}},

@@ -66,9 +66,10 @@ def _is_whole(value: Any, node: Node) -> bool:
 
 def kernel_defaults(facts: Facts, report: Report) -> None:
     """With ``protectKernelDefaults``, the machine has the kernel parameters that the kubelet would set otherwise."""
+    ours = names.KUBELET_SYSCTLS if any(check.number == "kernel-defaults" for check in facts.hardening) else {}
     for holder in facts.documents:
         kubelet = (facts.root.get("kubelet") or {}) | (holder.get("kubelet") or {})
-        given = (facts.root.get("sysctls") or {}) | (holder.get("sysctls") or {})
+        given = ours | (facts.root.get("sysctls") or {}) | (holder.get("sysctls") or {})
         lacking = {name: value for name, value in names.KUBELET_SYSCTLS.items() if str(given.get(name)) != value}
         if kubelet.get("protectKernelDefaults") and lacking:
             is_own = "protectKernelDefaults" in (holder.get("kubelet") or {})

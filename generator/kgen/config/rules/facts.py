@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from kgen.facts import programs, versions
+from kgen.facts import apiserver_files, hardening, programs, versions
+from kgen.facts.hardening import Check
 from kgen.facts.programs import Programs
 from kgen.facts.versions import Version
 from kgen.model import Address, Network
@@ -107,6 +108,21 @@ class Facts:
     def addressed(self) -> tuple[tuple[Draft, Address], ...]:
         """Return each address of each machine."""
         return tuple((machine, address) for machine in self.machines for address in machine.get("address") or ())
+
+    @cached_property
+    def hardening(self) -> tuple[Check, ...]:
+        """Return the checks of ``hardening: cis`` that hold, without exceptions; none without that key."""
+        if not self.hardening_line:
+            return ()
+        section = self.root.section("apiServer")
+        named = {argument.get("name") for argument in section.drafts("extraArgs")}
+        brought = {row.key for row in apiserver_files.ROWS if section.is_given(row.key) or row.flag in named}
+        return hardening.active(self.root.get("hardeningExceptions") or (), brought)
+
+    @property
+    def hardening_line(self) -> int:
+        """Return the line of ``hardening: cis``, or 0 if there is none."""
+        return self.root.key_at("hardening").line if self.root.get("hardening") == "cis" else 0
 
     @cached_property
     def has_unread_roles(self) -> bool:
