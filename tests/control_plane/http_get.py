@@ -1,4 +1,4 @@
-"""GET without credentials and without verification, made on a machine."""
+"""GET without verification, made on a machine."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import sys
 from tests.control_plane.machines import Machine
 
 GET = """
-import ssl, sys, urllib.error, urllib.request
+import os, ssl, sys, urllib.error, urllib.request
+request = urllib.request.Request(sys.argv[1])
+token = os.environ.get("TOKEN")
+if token:
+    request.add_header("Authorization", "Bearer " + token)
 try:
-    print(urllib.request.urlopen(sys.argv[1], context=ssl._create_unverified_context()).status)
+    print(urllib.request.urlopen(request, context=ssl._create_unverified_context()).status)
 except urllib.error.HTTPError as error:
     print(error.code)
 """
 
 
-def http_status(machine: Machine, url: str) -> str:
-    """Return the status of a GET without credentials, made on the machine."""
-    return machine.check([sys.executable, "-c", GET, url]).strip()
+def http_status(machine: Machine, url: str, *, token: str = "") -> str:
+    """Return the status of a GET, made on the machine, without credentials or with a bearer token."""
+    return machine.check([sys.executable, "-c", GET, url], env={"TOKEN": token}).strip()
