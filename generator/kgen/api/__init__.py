@@ -6,6 +6,7 @@
 >>> [document.path for document in result.documents]   # doctest: +SKIP
 """
 
+from kgen.api.attaching import Attachment, attach
 from kgen.api.bundle import (
     AcceptedCertificates,
     MachineRoutes,
@@ -47,6 +48,7 @@ from kgen.output.artifacts import Artifact
 __all__ = [
     "AcceptedCertificates",
     "Artifact",
+    "Attachment",
     "BakeResult",
     "Comparison",
     "Difference",
@@ -60,6 +62,7 @@ __all__ = [
     "accept",
     "adopt_pki",
     "apply_script",
+    "attach",
     "bake",
     "certificates",
     "compare",

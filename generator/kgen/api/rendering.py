@@ -273,17 +273,37 @@ def apply_script(cluster_file: Path, machine: str, output: Path = image.DEFAULT_
             into ``output``, or there is no such machine.
     """
     cluster = load(cluster_file).cluster
+    target = find(cluster, machine)
+    return script(cluster.name, target, rendered_payload(cluster_file, machine, output))
+
+
+def find(cluster: Cluster, machine: str) -> Machine:
+    """Return the machine or pool of this name.
+
+    Raises:
+        InputError: there is none.
+    """
     found = {it.name: it for it in cluster.documents}
     if machine not in found:
         raise InputError(f"there is no machine or pool {machine!r}", f"the names are: {', '.join([*found][:20])}")
+    return found[machine]
+
+
+def rendered_payload(cluster_file: Path, machine: str, output: Path) -> str:
+    """Return payload.json of ``machine``, which is rendered in ``output`` as the cluster file says now.
+
+    Raises:
+        InputError: the machine's files have changed since the last render.
+    """
+    cluster = load(cluster_file).cluster
     bundle = populate(existing_bundle(cluster_file), cluster, datetime.now(UTC)).bundle
     # `kgen status` may have recorded since the render that the cluster has run, which only a first boot needs to know.
     for each in (bundle, replace(bundle, seen_running=None)):
         pipeline = Pipeline(cluster, each)
         (target,) = (it for it in pipeline.cluster.documents if it.name == machine)
         if _is_rendered(pipeline, target, output / cluster.name):
-            return script(cluster.name, target, payload_json.sealed(pipeline.payload(target)))
-    hint = f"run `kgen render {cluster_file}`, review what changed, then apply"
+            return payload_json.sealed(pipeline.payload(target))
+    hint = f"run `kgen render {cluster_file}` and review what changed"
     raise InputError(f"what {cluster_file} says now of {machine} is not what is rendered in {output}", hint)
 
 

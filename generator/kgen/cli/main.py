@@ -14,6 +14,7 @@ import click
 from kgen import __version__
 from kgen.cli import console
 from kgen.cli.apply import apply
+from kgen.cli.attach import attach
 from kgen.cli.bake import bake
 from kgen.cli.certs import certs
 from kgen.cli.completion import completion
@@ -69,6 +70,7 @@ for verb in (
     report,
     seed,
     serve,
+    attach,
     bake,
     images,
     wait,

@@ -1,0 +1,137 @@
+"""The command or snippet that starts a machine with its rendered user-data, by provider and tool."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from kgen.api import image, rendering, seeds
+from kgen.config.load import load
+from kgen.errors import InputError
+from kgen.facts.providers import PROVIDERS, Provider
+from kgen.facts.providers_roads import NOCLOUD, ROADS, Road, fill
+from kgen.model import Cluster, Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The text for ``road``. ``path`` is the file that it names, ``counted_bytes`` its size as the provider counts."""
+
+    road: Road
+    path: Path
+    counted_bytes: int
+    limit_bytes: int | None
+    text: str
+
+
+def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT, *, tool: str = "") -> Attachment:
+    """Return the command or snippet that starts ``machine`` with what was rendered into ``output``.
+
+    Without ``tool`` it is the first road to the provider of the cluster file.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is wrong; there is no such machine or tool; the machine's files are
+            not what is rendered; or the provider does not take a document of this size.
+    """
+    cluster = load(cluster_file).cluster
+    target = rendering.find(cluster, machine)
+    road = _road(cluster, tool)
+    root = output / cluster.name
+    if road.form == "seed":
+        path = _seed(cluster_file, output, machine)
+    else:
+        rendering.rendered_payload(cluster_file, machine, output)
+        path = root / "user-data" / f"{machine}{'.yaml' if road.form == 'text' else '.yaml.gz'}"
+        if not path.exists():
+            hint = f"`kgen render {cluster_file} --review` writes it"
+            raise InputError(f"{road.tool} takes plain text, and there is no {path}", hint)
+    provider = PROVIDERS[road.provider]
+    counted = provider.count(path.stat().st_size)
+    if provider.limit_bytes is not None and counted > provider.limit_bytes:
+        raise _too_large(provider, road, machine, counted, cluster)
+    text = "\n".join(_head(provider, road, cluster, target, path, counted)) + "\n" + _text(road, cluster, target, path)
+    return Attachment(road, path, counted, provider.limit_bytes, text)
+
+
+def tools() -> tuple[str, ...]:
+    """Return the names of all tools that start machines."""
+    return tuple(dict.fromkeys(road.tool for road in ROADS))
+
+
+def _road(cluster: Cluster, tool: str) -> Road:
+    """Return the road with ``tool`` to the cluster's provider. NoCloud seeds serve every provider."""
+    own = [road for road in ROADS if road.provider in (cluster.provider or road.provider, NOCLOUD)]
+    if not tool and not cluster.provider:
+        hint = f"add `provider:` to the cluster file, or name the tool: --with {', '.join(tools())}"
+        raise InputError("the cluster file names no provider", hint)
+    fitting = [road for road in own if road.tool == tool] if tool else own
+    if not fitting:
+        names = ", ".join(road.tool for road in own)
+        raise InputError(f"there is no road to {cluster.provider} with {tool}", f"the tools for it are: {names}")
+    if not cluster.provider and len(fitting) > 1:
+        names = ", ".join(road.provider for road in fitting)
+        raise InputError(f"{tool} serves several providers", f"add `provider:` to the cluster file, one of {names}")
+    return fitting[0]
+
+
+def _seed(cluster_file: Path, output: Path, machine: str) -> Path:
+    """Return the path of the machine's seed, which is as `kgen seed` would write it."""
+    result = seeds.seed(cluster_file, output, check=True)
+    (found,) = (each for each in result.seeds if each.name == machine)
+    if any(change.path in (str(found.iso), f"{found.directory}/user-data") for change in result.changes):
+        hint = f"run `kgen seed {cluster_file}`"
+        raise InputError(f"the seed of {machine} in {result.root} is missing or not up to date", hint)
+    return result.root / found.iso
+
+
+def _too_large(provider: Provider, road: Road, machine: str, counted: int, cluster: Cluster) -> InputError:
+    unit = "base64 counts" if provider.counts == "base64" else "the bytes before base64 count"
+    message = f"the user-data of {machine} has {counted:,} bytes, and {provider.title} takes {provider.limit_bytes:,}"
+    remedies = []
+    if road.form == "text" and provider.gzip:
+        others = [each.tool for each in ROADS if each.provider == provider.name and each.form == "gzip"]
+        remedies.append(f"{road.tool} takes plain text only: use `--with {others[0]}`, which takes the gzip")
+    if cluster.runner == "embedded":
+        remedies.append("put the runner into the image: `image: {runner: baked}`")
+    remedies.append("start the machine from a NoCloud seed, which has no limit")
+    return InputError(f"{message} ({unit})", "; ".join(remedies))
+
+
+def _head(
+    provider: Provider, road: Road, cluster: Cluster, machine: Machine, path: Path, counted: int
+) -> Iterator[str]:
+    """Yield the comment above the text: what it attaches, how the size counts, what checks the text."""
+    what = "the nodes of pool " if machine.is_pool else ""
+    yield f"# Start {what}{machine.name} of the cluster {cluster.name}: {provider.title}, {road.tool}."
+    yield f"# User-data: {_one_line(path)}"
+    if provider.limit_bytes is not None:
+        how = "its base64 counts" if provider.counts == "base64" else "the bytes before base64 count"
+        yield f"# Size: {counted:,} bytes of {provider.limit_bytes:,}; {how}."
+    yield f"# Field: {road.field}; {road.encoding}."
+    yield f"# Checked by {road.checked_by}. Replace the words in capitals; add what your machines need besides."
+    if machine.is_pool:
+        yield "# The document fits any number of machines. Give each its own name."
+
+
+def _one_line(path: Path) -> str:
+    return str(path).replace("\n", " ").replace("\r", " ")
+
+
+def _text(road: Road, cluster: Cluster, machine: Machine, path: Path) -> str:
+    address = next((str(each) for each in machine.addresses if isinstance(each, IPv4Address)), "")
+    name = "NAME" if machine.is_pool else machine.name
+    values: Mapping[str, str] = {
+        "path": str(path),
+        "fileb": f"fileb://{path}",
+        "name": name,
+        "cluster": cluster.name,
+        "resource": re.sub(r"^(?=[^a-zA-Z_])", "_", re.sub(r"[^a-zA-Z0-9_-]", "_", machine.name)),
+        "tags": f"ResourceType=instance,Tags=[{{Key=Name,Value={name}}}]",
+        "address": address,
+        "mac": machine.mac,
+        "uuid": machine.uuid,
+    }
+    return fill(road, values)
