@@ -24,6 +24,7 @@ from kgen.output.artifacts import Artifact
 from kgen.payload import NodeFile, Payload
 from kgen.secrets_bundle import blobs, encryption, pod_ranges
 from kgen.secrets_bundle.model import Bundle
+from kgen.user_data.stub import Store
 
 
 def _nothing_kept(path: PurePosixPath, text: bytes) -> None:
@@ -107,6 +108,11 @@ class Pipeline:
         """Return a function: a machine or pool, and "" or a machine of the pool → the files of its NoCloud seed."""
         seeds = SeedFiles(Setting(self.cluster, _users(self.cluster, self.bundle), frozenset(), _nothing_kept))
         return lambda machine, member: seeds.of(self.payload(machine), member)
+
+    def published(self, store: Store, kept: Kept = _nothing_kept) -> Iterator[Artifact | DocumentInfo]:
+        """Yield the object of every machine and pool as it is in ``store``, and its stub."""
+        setting = Setting(self.cluster, _users(self.cluster, self.bundle), frozenset(), kept, store=store)
+        yield from self._emitted("publish", setting, self.cluster.documents)
 
     def _emitted(self, verb: str, setting: Setting, machines: Sequence[Machine]) -> Iterator[Artifact | DocumentInfo]:
         emits = [emitter(setting) for emitter in EMITTERS[verb]]

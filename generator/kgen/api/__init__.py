@@ -37,6 +37,7 @@ from kgen.api.migration import (
     running_configuration,
     write_new_bundle,
 )
+from kgen.api.publishing import PublishResult, UnpublishResult, policies, publish, unpublish
 from kgen.api.rendering import RenderResult, apply_script, describe, emit, render
 from kgen.api.reports import ReportResult, report
 from kgen.api.running import etcd_snapshot, renew_token, status, wait
@@ -55,10 +56,12 @@ __all__ = [
     "ExposureReport",
     "Loaded",
     "MachineRoutes",
+    "PublishResult",
     "RenderResult",
     "ReportResult",
     "Seed",
     "SeedResult",
+    "UnpublishResult",
     "accept",
     "adopt_pki",
     "apply_script",
@@ -77,6 +80,8 @@ __all__ = [
     "join_command",
     "kubeadm_text",
     "load",
+    "policies",
+    "publish",
     "pull_container_images",
     "render",
     "renew",
@@ -89,6 +94,7 @@ __all__ = [
     "seed",
     "signing_requests",
     "status",
+    "unpublish",
     "verify_image",
     "wait",
     "write_new_bundle",

@@ -27,6 +27,7 @@ from kgen.cli.exposure import exposure
 from kgen.cli.images import images
 from kgen.cli.import_ import import_
 from kgen.cli.init import init
+from kgen.cli.publish import publish, unpublish
 from kgen.cli.render import render
 from kgen.cli.report import report
 from kgen.cli.routes import routes
@@ -70,6 +71,8 @@ for verb in (
     report,
     seed,
     serve,
+    publish,
+    unpublish,
     attach,
     bake,
     images,

@@ -11,6 +11,7 @@ from typing import Any
 from kgen.model import Cluster, Role
 from kgen.output.artifacts import Artifact
 from kgen.payload import Payload
+from kgen.user_data.stub import Store
 
 Kept = Callable[[PurePosixPath, bytes], bytes | None]
 """Return the gzip of a document's text that an earlier render left at a path; None if there is none."""
@@ -22,7 +23,7 @@ class Setting:
 
     ``users`` are cloud-init's entries with password hashes in place. ``reviewed`` names the machines and pools that
     get files for people to read. ``kept`` finds what an earlier render compressed. ``members`` are the named machines
-    of each pool.
+    of each pool. ``store`` is where objects are published.
     """
 
     cluster: Cluster
@@ -30,6 +31,7 @@ class Setting:
     reviewed: frozenset[str]
     kept: Kept
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)

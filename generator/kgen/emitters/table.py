@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kgen.emitters import review_tree, seed, user_data
+from kgen.emitters import review_tree, seed, stub, user_data
 from kgen.emitters.contract import Emitter
 
 EMITTERS: Mapping[str, tuple[Emitter, ...]] = {
     "render": (user_data.emitter, review_tree.emitter),
     "seed": (seed.emitter,),
+    "publish": (stub.emitter,),
 }
 """The emitters of each verb, in the order in which the files of a machine are made."""

@@ -33,6 +33,13 @@ _HOLD = f"""\
 # The first boot begins in runcmd, after the packages and commands below.
 [ -e {names.DONE_PATH} ] || {{ mkdir -p {names.HOLD_PATH.parent}; touch {names.HOLD_PATH}; }}
 """
+_AGAIN = f"""\
+# Until this machine is done, every boot fetches again.
+[ -e {names.DONE_PATH} ] || for module in set_hostname users_groups write_files ntp runcmd scripts_user; do
+  rm -f /var/lib/cloud/instance/sem/config_$module
+done
+sync
+"""
 _GO = f"rm -f {names.HOLD_PATH}\n"
 _NEEDS_IMAGE = f"""\
 if [ ! -e {names.RUNNER_PATH} ]; then
@@ -113,23 +120,37 @@ def shared(
     ``runner`` is the program's text for that role; None when the image has it. ``users`` are cloud-init's entries
     with password hashes in place. ``cloud_init`` are the user's keys.
     """
-    others = {key: value for key, value in cloud_init.items() if key not in _LISTS}
-    if "power_state" in others:
-        others["power_state"] = {**others["power_state"], "condition": ["test", "-e", str(names.DONE_PATH)]}
-    must_wait = cluster.runner == "baked" and not _BEFORE_FIRST_BOOT.isdisjoint(cloud_init)
+    must_wait = _must_wait(cluster, cloud_init)
     text = engine.render(
         "cloud-init/user-data.yaml.j2",
         bootcmd=engine.Block(bootcmd(cluster, role) + (_HOLD if must_wait else ""), _BLOCK_IN_LIST - 2),
         runcmd=engine.Block((_GO if must_wait else "") + runcmd(cluster), _BLOCK_IN_LIST - 2),
-        lists={key: cloud_init.get(key) or () for key in _LISTS},
-        others=others,
+        **user_keys(cloud_init),
         runner_path=str(names.RUNNER_PATH),
         ntp=cluster.ntp,
         users=list(users),
-        units=[(str(_UNITS / f"{unit}.service"), _block(_unit(unit))) for unit in names.FIRST_BOOT_UNITS],
+        units=[(str(path), _block(text)) for path, text in units()],
         runner=None if runner is None else _block(runner),
     )
     return Shared(text)
+
+
+def user_keys(cloud_init: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user's keys for a template: ``lists`` that kgen has entries in, too, and the ``others``."""
+    others = {key: value for key, value in cloud_init.items() if key not in _LISTS}
+    if "power_state" in others:
+        others["power_state"] = {**others["power_state"], "condition": ["test", "-e", str(names.DONE_PATH)]}
+    return {"lists": {key: cloud_init.get(key) or () for key in _LISTS}, "others": others}
+
+
+def units() -> list[tuple[PurePosixPath, str]]:
+    """Return path and text of the units that a document with the program brings."""
+    return [(_UNITS / f"{unit}.service", _unit(unit)) for unit in names.FIRST_BOOT_UNITS]
+
+
+def _must_wait(cluster: Cluster, cloud_init: Mapping[str, Any]) -> bool:
+    """Return whether the first boot of an image must wait for keys of cloud-init's last stage."""
+    return cluster.runner == "baked" and not _BEFORE_FIRST_BOOT.isdisjoint(cloud_init)
 
 
 def bootcmd(cluster: Cluster, role: Role) -> str:
@@ -150,6 +171,23 @@ def image_deliver() -> str:
     links = f"ln -sf firstboot-$1.py {names.RUNNER_PATH}\nln -sf {names.RUNNER_PATH} {names.COMMAND_PATH}"
     comment = "# The image has a program for each role. With this link, its service starts once payload.json is there."
     return f"#!/bin/sh\n{comment}\n{links}\n{resources.template_text('cloud-init/deliver.sh')}"
+
+
+def stub_bootcmd(cluster: Cluster, role: Role) -> str:
+    """Return what ``bootcmd`` does in a stub. An image waits for runcmd, which fetches what the image begins with."""
+    return bootcmd(cluster, role) + _HOLD if cluster.runner == "baked" else _AGAIN
+
+
+def stub_start(cluster: Cluster) -> str:
+    """Return the shell that starts the first boot once the stub's program has written the files."""
+    return (_GO if cluster.runner == "baked" else "") + runcmd(cluster)
+
+
+def compressed(text: bytes) -> bytes:
+    """Return the gzip of a whole document, with the header that every document has."""
+    compressor = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
+    trailer = struct.pack("<LL", zlib.crc32(text), len(text) & 0xFFFFFFFF)
+    return _GZIP_HEADER + compressor.compress(text) + compressor.flush() + trailer
 
 
 def ending(payload_json: str, *, is_text: bool = False) -> str:

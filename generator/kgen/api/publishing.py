@@ -1,0 +1,215 @@
+"""Payloads in S3, and the stubs that fetch them (ADR 12)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kgen import __version__
+from kgen.api import image, rendering
+from kgen.api.bundle import current_bundle
+from kgen.config.load import load
+from kgen.emitters.contract import DocumentInfo
+from kgen.emitters.limits import DocumentTooLargeError
+from kgen.emitters.stub import object_key
+from kgen.errors import InputError
+from kgen.output import lock
+from kgen.output.artifacts import Artifact
+from kgen.output.disk import disk_errors
+from kgen.output.swap import Change
+from kgen.output.writer import Output
+from kgen.pipeline import Pipeline
+from kgen.publishing import policies as iam
+from kgen.publishing.bucket import Bucket
+from kgen.secrets_bundle import store
+from kgen.user_data.stub import Store, prefix
+
+_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+SECTION = "publish"
+"""The section of the lock file with the stubs."""
+BUCKET_SECTION = "bucket"
+"""The section of the lock file with what may be in the bucket; it is written before the first object is put."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """The result of publishing; with ``dry_run``, what it would have done.
+
+    ``documents`` are the stubs. ``put`` are the keys that were put, ``kept`` those that were there. ``old`` are keys of
+    earlier contents, which machines with earlier stubs still fetch.
+    """
+
+    root: Path
+    bucket: str
+    region: str
+    warnings: tuple[str, ...]
+    documents: tuple[DocumentInfo, ...]
+    put: tuple[str, ...]
+    kept: tuple[str, ...]
+    old: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+
+def publish(
+    cluster_file: Path,
+    bucket: str,
+    output: Path = image.DEFAULT_OUTPUT,
+    *,
+    region: str = "",
+    kms_key: str = "",
+    owner: str = "",
+    dry_run: bool = False,
+) -> PublishResult:
+    """Put the payload of each machine into ``bucket``, and write the stubs that fetch them below ``output``.
+
+    An object that is there is not put again. The stubs are written when every object is there. With ``dry_run``
+    nothing is put or written.
+
+    Raises:
+        ProblemsError, InputError: the cluster file, the bundle or an argument is wrong, or a stub is too large.
+        KgenError: S3 or the disk refuses; the next run goes on.
+    """
+    loaded = load(cluster_file)
+    cluster = loaded.cluster
+    bundle_path, bundle = store.path_for(cluster_file), current_bundle(cluster_file, cluster)
+    _check_key(kms_key)
+    root = output / cluster.name
+    recorded = recorded_bucket(root)
+    if recorded and recorded["bucket"] != bucket:
+        hint = f"run `kgen unpublish {cluster_file}` first, or use --bucket {recorded['bucket']}"
+        raise InputError(f"the cluster is published in the bucket {recorded['bucket']}", hint)
+    pipeline = Pipeline(cluster, bundle)
+    target = Bucket(bucket, region=region, kms_key=kms_key, owner=owner)
+    before: dict[str, int] = recorded.get("objects", {})
+    objects = dict(_objects(pipeline, target.store))
+    rendering.refuse_another_cluster(_section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file)
+    if not dry_run:
+        # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
+        facts = {"bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
+        _write_section(root, BUCKET_SECTION, {**facts, "objects": {**before, **objects}})
+    put: list[str] = []
+    kept: list[str] = []
+    documents: list[DocumentInfo] = []
+    with Output(root, SECTION, check=dry_run) as out:
+        for item in pipeline.published(target.store, out.kept):
+            if isinstance(item, DocumentInfo):
+                documents.append(item)
+                continue
+            out.stage(item)
+            if key := object_key(item.path):
+                is_there = target.has(key, item.content)
+                (kept if is_there else put).append(key)
+                if not is_there and not dry_run:
+                    target.put(key, item.content)
+        if too_large := [each for each in documents if each.is_too_large]:
+            raise DocumentTooLargeError(cluster, too_large)
+        machines = {each.machine: rendering.describe(each) for each in documents}
+        out.prepare({"kgen": __version__, "machines": machines})
+        changes = out.commit()
+    old = sorted(set(before) - set(objects))
+    return PublishResult(
+        root,
+        bucket,
+        target.region,
+        tuple(target.warnings),
+        tuple(documents),
+        tuple(put),
+        tuple(kept),
+        tuple(old),
+        changes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishResult:
+    """What was removed from the bucket; with ``dry_run``, what would be removed."""
+
+    bucket: str
+    removed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def unpublish(
+    cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, *, old_only: bool = False, dry_run: bool = False
+) -> UnpublishResult:
+    """Remove from the bucket what the lock file says was published, and the stubs.
+
+    ``old_only`` keeps the objects that the stubs in ``output`` fetch.
+
+    Raises:
+        ProblemsError, InputError: the cluster file is wrong, or nothing was published.
+        KgenError: S3 or the disk refuses; the next run goes on.
+    """
+    cluster = load(cluster_file).cluster
+    root = output / cluster.name
+    recorded = recorded_bucket(root)
+    if not recorded:
+        raise InputError(f"nothing is published from {root}", f"`kgen publish {cluster_file} --bucket BUCKET` does it")
+    current = {object_key(PurePosixPath(path)) for path in _section(root, SECTION).files}
+    every = list(recorded["objects"])
+    left = [key for key in every if old_only and key in current]
+    removed = [key for key in every if key not in left]
+    if not dry_run:
+        target = Bucket(recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
+        target.remove(set(removed), prefix(cluster))
+        if not left:
+            _write_section(root, SECTION, {})
+        _write_section(
+            root,
+            BUCKET_SECTION,
+            {**recorded, "objects": {key: recorded["objects"][key] for key in left}} if left else {},
+        )
+    return UnpublishResult(recorded["bucket"], tuple(removed), tuple(left))
+
+
+def policies(
+    cluster_file: Path, bucket: str, *, kms_key: str = "", region: str = ""
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return the IAM policies for the roles of masters and nodes, and for the publisher. Nothing is asked of AWS.
+
+    Raises:
+        ProblemsError, InputError: the cluster file or the key is wrong.
+    """
+    _check_key(kms_key)
+    return iam.policies(bucket, prefix(load(cluster_file).cluster), kms_key=kms_key, region=region)
+
+
+def recorded_bucket(root: Path) -> dict[str, Any]:
+    """Return what the lock file in ``root`` says of the bucket: name, region, key, owner and objects; empty: nothing.
+
+    Raises:
+        KgenError: the lock file is damaged.
+    """
+    facts = dict(_section(root, BUCKET_SECTION).facts)
+    texts = all(isinstance(facts.get(name), str) for name in ("bucket", "region", "kmsKey", "owner"))
+    if facts and not (texts and isinstance(facts.get("objects"), dict)):
+        raise lock.damaged(root / lock.FILE_NAME, root)
+    return facts
+
+
+def _objects(pipeline: Pipeline, where: Store) -> Iterator[tuple[str, int]]:
+    """Yield key and size of every object."""
+    for item in pipeline.published(where):
+        if isinstance(item, Artifact) and (key := object_key(item.path)):
+            yield key, len(item.content)
+
+
+def _section(root: Path, name: str) -> lock.Section:
+    with disk_errors(root):
+        return lock.read(root).section(name)
+
+
+def _write_section(root: Path, name: str, facts: Mapping[str, Any]) -> None:
+    """Write a section of the lock file that has no files; files that it had are removed."""
+    with Output(root, name) as out:
+        out.prepare(facts)
+        out.commit()
+
+
+def _check_key(kms_key: str) -> None:
+    if kms_key and not _KEY_ARN.fullmatch(kms_key):
+        hint = "give the ARN of a key, not of an alias: arn:aws:kms:eu-central-1:111122223333:key/…"
+        raise InputError(f"{kms_key} is not the ARN of a KMS key", hint)

@@ -1,0 +1,126 @@
+"""``kgen publish`` and ``kgen unpublish``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kgen.cli import arguments, console
+from kgen.cli.render import documents_table
+
+if TYPE_CHECKING:
+    from kgen.api import PublishResult
+
+
+@click.command(short_help="Put payloads into S3, and write small user-data that fetches them.")
+@arguments.CLUSTER_FILE
+@click.option("--bucket", required=True, metavar="BUCKET", help="The bucket. It must exist, and be yours.")
+@click.option("--region", default="", metavar="REGION", help="Fail unless the bucket is in this region.")
+@click.option("--kms-key", default="", metavar="ARN", help="Encrypt with this KMS key. Default: the key aws/s3.")
+@click.option("--bucket-owner", default="", metavar="ACCOUNT", help="Default: the account of the credentials.")
+@click.option("--dry-run", is_flag=True, help="Put and write nothing; print what would be done.")
+@click.option(
+    "--print-policies", is_flag=True, help="Print the IAM policies that machines and publisher need; do nothing."
+)
+@arguments.output("Write the stubs to DIR/<cluster>/publish.")
+@arguments.JSON
+def publish(
+    cluster_file: Path,
+    bucket: str,
+    region: str,
+    kms_key: str,
+    bucket_owner: str,
+    dry_run: bool,
+    print_policies: bool,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Put the payload of each machine of CLUSTER_FILE into a bucket of S3, and write its stub.
+
+    A stub is user-data of 1.5 kB without secrets. At the first boot it fetches the payload with the role of the EC2
+    instance, checks its sha256, and runs it. So a machine boots from an image that has nothing of kgen, however large
+    its payload is. Run `kgen render` before. Credentials are those that boto3 finds.
+
+    An object that is in the bucket is not put again. If anything fails, run the same command again.
+    """
+    from kgen import api
+
+    if print_policies:
+        found = api.policies(cluster_file, bucket, kms_key=kms_key, region=region)
+        console.out(json.dumps(found, indent=2))
+        return
+    result = api.publish(
+        cluster_file, bucket, output, region=region, kms_key=kms_key, owner=bucket_owner, dry_run=dry_run
+    )
+    for warning in result.warnings:
+        console.note(f"warning: {warning}")
+    if as_json:
+        console.out(json.dumps(_as_json(result, dry_run=dry_run), indent=2))
+        return
+    if dry_run:
+        for key in result.put:
+            console.out(f"put     s3://{result.bucket}/{key}")
+        for change in result.changes:
+            console.out(f"{change.kind:6}  {result.root / change.path}")
+        if not result.put and not result.changes:
+            console.out("everything is published")
+        return
+    console.out(documents_table(result.root, result.documents))
+    console.out()
+    console.out(
+        f"s3://{result.bucket} ({result.region}): {len(result.put):,} objects put, {len(result.kept):,} unchanged"
+    )
+    if result.old:
+        console.out(
+            f"{len(result.old):,} objects of earlier contents are kept for machines with earlier stubs; "
+            f"`kgen unpublish {cluster_file} --old` removes them"
+        )
+    console.out(f"next: `kgen attach {cluster_file} MACHINE` prints the command that starts a machine with its stub")
+
+
+def _as_json(result: PublishResult, *, dry_run: bool) -> dict[str, Any]:
+    from kgen.api import describe
+
+    return {
+        "root": str(result.root),
+        "dryRun": dry_run,
+        "bucket": result.bucket,
+        "region": result.region,
+        "put": list(result.put),
+        "kept": list(result.kept),
+        "old": list(result.old),
+        "stubs": [
+            {"machine": each.machine, **describe(each), "path": str(result.root / each.path)}
+            for each in result.documents
+        ],
+        "changes": [{"path": str(result.root / change.path), "kind": change.kind} for change in result.changes],
+        "warnings": list(result.warnings),
+    }
+
+
+@click.command(short_help="Remove from S3 what `kgen publish` put there.")
+@arguments.CLUSTER_FILE
+@click.option("--old", "old_only", is_flag=True, help="Keep what the present stubs fetch.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing; print what would be removed.")
+@arguments.output("Where the stubs are.")
+@arguments.JSON
+def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, as_json: bool) -> None:
+    """Remove the objects that kgen.lock.json says were published, with all their versions, and the stubs.
+
+    Machines that are done need them no more. A machine that starts later with a stub cannot fetch what is removed.
+    """
+    from kgen import api
+
+    result = api.unpublish(cluster_file, output, old_only=old_only, dry_run=dry_run)
+    if as_json:
+        facts = {"bucket": result.bucket, "dryRun": dry_run, "removed": result.removed, "left": result.left}
+        console.out(json.dumps(facts, indent=2))
+        return
+    if dry_run:
+        for key in result.removed:
+            console.out(f"remove  s3://{result.bucket}/{key}")
+    word = "would be removed" if dry_run else "removed"
+    console.out(f"s3://{result.bucket}: {len(result.removed):,} objects {word}, {len(result.left):,} left")

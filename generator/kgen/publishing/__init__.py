@@ -1,0 +1,1 @@
+"""Payloads in a bucket: the only room that imports boto3."""

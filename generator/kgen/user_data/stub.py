@@ -1,0 +1,80 @@
+"""The published road: a stub as user-data, and the object in S3 that it fetches.
+
+A stub is a ``#cloud-config`` like a whole document, with what cloud-init itself must know: hostname, users, the user's
+own keys. In place of payload and first-boot program it has the program ``fetch`` and the URL of the object, which ends
+in the object's sha256. The object is a program, too: it writes the files that a whole document would write, and starts
+what that would start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kgen import __version__, engine, resources
+from kgen.facts import names
+from kgen.firstboot import payload_json, program
+from kgen.model import Cluster
+from kgen.payload import Payload
+from kgen.user_data import document
+
+FETCH_PATH = names.RUNNER_PATH.with_name("fetch.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A bucket: the URL of its objects up to their keys, which begin with a slash, and its region."""
+
+    url: str
+    region: str
+
+
+def object_text(cluster: Cluster, payload: Payload) -> str:
+    """Return the object of a machine, a program with its payload inside. It holds secrets."""
+    files = [[str(names.PAYLOAD_PATH), "0600", payload_json.sealed(payload)]]
+    start = document.stub_start(cluster)
+    if cluster.runner == "embedded":
+        extras = program.extras(cluster, has_own_values=payload.has_own_values)
+        runner = program.program(payload.role, with_comments=False, extras=extras)
+        units = [[str(path), "0644", text] for path, text in document.units()]
+        files = [*units, [str(names.RUNNER_PATH), "0755", runner], *files]
+    code = program.without_comments(resources.runner_source("unpack"))
+    # A JSON text of strings and lists, with characters as they are, is Python, too.
+    told = json.dumps([files, start], indent=0, ensure_ascii=False)
+    what = f"{payload.role} {payload.name} of the Kubernetes cluster {cluster.name}, by kgen {__version__}"
+    return f"#!/usr/bin/env python3\n# {what}: keep it secret.\n{code}\n\nunpack(*{told})\n"
+
+
+def key(cluster: Cluster, payload: Payload, text: str) -> str:
+    """Return the key of the object in its bucket. Masters and nodes have prefixes of their own, for their roles."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{prefix(cluster)}{payload.role}/{payload.name}/{digest}"
+
+
+def prefix(cluster: Cluster) -> str:
+    """Return how the keys of all objects of the cluster begin."""
+    return f"kgen/{cluster.name}/"
+
+
+def stub_text(cluster: Cluster, payload: Payload, store: Store, name: str, users: Sequence[Mapping[str, Any]]) -> str:
+    """Return the user-data of a machine whose object is ``name`` in ``store``."""
+    fetch = program.without_comments(resources.runner_source("fetch")).lstrip("\n")
+    call = f"exec(fetch({f'{store.url}/{name}'!r}, {store.region!r}))\n"
+    keys = document.user_keys(payload.cloud_init)
+    return engine.render(
+        "cloud-init/stub.yaml.j2",
+        name=payload.name,
+        cluster=cluster.name,
+        review=f"outputs/{cluster.name}/publish/",
+        hostname=payload.name if cluster.set_hostname and not payload.is_pool else "",
+        bootcmd=engine.Block(document.stub_bootcmd(cluster, payload.role), 2),
+        fetch=["python3", "-I", str(FETCH_PATH)],
+        path=str(FETCH_PATH),
+        program=engine.Block(f"{fetch}\n\n{call}", 4),
+        ntp=cluster.ntp,
+        users=list(users),
+        **keys,
+    )

@@ -1,0 +1,85 @@
+"""An S3 over real HTTP (moto's server), and a metadata service as EC2 has it (IMDSv2)."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from tests.unit.cli.conftest import here, kgen, rendered  # noqa: F401 the fixtures of the command line
+
+BUCKET = "clusters"
+REGION = "eu-central-1"
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """The URL of moto's server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto, monkeypatch, here):  # noqa: F811
+    """An S3 with one bucket, and credentials in the environment."""
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).read()
+    for name, value in {
+        "AWS_ENDPOINT_URL": moto,
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": str(here / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(here / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return client
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """IMDSv2: a token by PUT, then the role's credentials with it."""
+
+    def do_PUT(self):
+        is_right = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
+        self.answer(200 if is_right else 400, "the-token")
+
+    def do_GET(self):
+        roles = "/latest/meta-data/iam/security-credentials/"
+        if self.headers["X-aws-ec2-metadata-token"] != "the-token":
+            self.answer(401, "")
+        elif self.server.role is None or not self.path.startswith(roles):
+            self.answer(404, "")
+        else:
+            name, keys = self.server.role
+            self.answer(200, json.dumps(keys) if self.path == roles + name else name)
+
+    def answer(self, code, text):
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def metadata():
+    """A metadata service; ``role`` is the name of the instance's role and its credentials, None: it has none."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    server.role = ("machines", {"AccessKeyId": "ASIA", "SecretAccessKey": "key", "Token": "session"})
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
