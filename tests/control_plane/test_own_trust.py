@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import corporate
@@ -19,6 +22,7 @@ from tests.control_plane.test_outside import run
 
 CAS = ("ca", "etcd/ca", "front-proxy-ca")
 ADDRESS = "10.71.0.11"
+CONNECT = "import socket; socket.create_connection(('127.0.0.1', 10250))"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +36,13 @@ def company() -> dict[str, corporate.Authority]:
 def own(
     company: dict[str, corporate.Authority], tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]
 ) -> Iterator[Deployment]:
-    """A master and a node whose CAs are intermediates."""
+    """A master, a node and a machine of a pool whose CAs are intermediates. The API server verifies the kubelets."""
 
     def accept(cluster_file: Path) -> None:
         directory = cluster_file.parent / "own"
+        pool = {"name": "workers", "role": "node", "kubelet": {"serverTLSBootstrap": True}}
+        more = {"pki": {"kubeletServingCertificates": True}, "pools": [pool]}
+        cluster_file.write_text(yaml.safe_dump(yaml.safe_load(cluster_file.read_text()) | more))
         for name, made in company.items():
             made.write(directory, name)
         (directory / "sa.key").write_bytes(corporate.key_pem(corporate.rsa_key()))
@@ -44,6 +51,7 @@ def own(
     with Bench() as bench:
         cluster = Deployment.render(HERE / "one.yaml", tmp_path_factory.mktemp("own"), bench, machines, before=accept)
         booting = [cluster.machine("m1", ADDRESS), cluster.machine("w1", "10.71.0.21")]
+        booting.append(cluster.machine("w3", "10.71.0.23", user_data=cluster.user_data("workers")))
         for machine, running in [(machine, deployment.start_first_boot(machine)) for machine in booting]:
             deployment.finished(running, machine)
         yield cluster
@@ -52,7 +60,7 @@ def own(
 def test_master_and_node_are_ready(own: Deployment) -> None:
     m1 = own.machines["m1"]
     nodes = api(m1, "nodes", conf=deployment.ADMIN)
-    assert {node["metadata"]["name"] for node in nodes} == {"m1", "w1"}
+    assert {node["metadata"]["name"] for node in nodes} == {"m1", "w1", "w3"}
     assert kubectl(m1, "get", "--raw", "/readyz").strip() == "ok"
 
 
@@ -110,6 +118,82 @@ def test_another_certificate_of_the_company_is_nobody(own: Deployment, company: 
         assert code == status, output
 
 
+def health_of_kubelet(m1: Machine, name: str) -> tuple[int, str]:
+    """Ask the API server for a kubelet's health. Return the exit status of kubectl, and what it printed."""
+    words = ["--kubeconfig", f"/{deployment.ADMIN}", "get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz"]
+    return m1.run(["kubectl", *words], chroot=True)
+
+
+def test_the_api_server_verifies_kubelets(own: Deployment) -> None:
+    m1 = own.machines["m1"]
+    assert [health_of_kubelet(m1, name) for name in ("m1", "w1")] == [(0, "ok"), (0, "ok")]
+    log = kubectl(m1, "logs", "-n", "kube-system", "kube-apiserver-m1", conf=deployment.ADMIN)
+    assert "Serving securely" in log
+
+
+def test_a_kubelet_with_another_certificate_is_refused(
+    own: Deployment, company: dict[str, corporate.Authority]
+) -> None:
+    """Neither its own certificate nor one of another CA of the company passes, nor that of another machine."""
+    m1, w1 = own.machines["m1"], own.machines["w1"]
+    pki = w1.root / "var/lib/kubelet/pki"
+    paths = [pki / "kubelet-serving.crt", pki / "kubelet-serving.key"]
+    kept = [path.read_text() for path in paths]
+    key = ec.generate_private_key(ec.SECP256R1())
+    issued = x509.load_pem_x509_certificate(kept[0].encode())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(issued.subject)
+    for extension in issued.extensions:
+        if not isinstance(extension.value, x509.AuthorityKeyIdentifier):
+            builder = builder.add_extension(extension.value, extension.critical)
+    request = builder.sign(key, hashes.SHA256()).public_bytes(corporate.Encoding.PEM).decode()
+    foreign = (company["front-proxy-ca"].sign(request), corporate.key_pem(key).decode())
+    others = [(m1.root / path.relative_to(w1.root)).read_text() for path in paths]
+    try:
+        for pair, error in ((foreign, "x509: certificate signed by unknown authority"), (others, "not 10.71.0.21")):
+            serve_with(w1, paths, pair)
+            status, output = health_of_kubelet(m1, "w1")
+            assert status != 0
+            assert error in output
+    finally:
+        serve_with(w1, paths, kept)
+    assert health_of_kubelet(m1, "w1") == (0, "ok")
+
+
+def serve_with(machine: Machine, paths: Sequence[Path], pair: Sequence[str]) -> None:
+    """Restart the kubelet of a machine with another pair, and wait until it serves."""
+    for path, text in zip(paths, pair, strict=True):
+        path.write_text(text)
+    machine.check([*shlex.split(deployment.kubelet_command(machine)), "restart"])
+    until("kubelet", lambda: machine.run(["python3", "-c", CONNECT])[0] == 0)
+
+
+def test_the_serving_certificate_of_a_kubelet_is_no_users(own: Deployment) -> None:
+    """It says that it is a node of ``system:nodes``, but it is for servers only."""
+    words = ["--server", f"https://{ADDRESS}:6443", "--certificate-authority=/etc/kubernetes/pki/ca.crt"]
+    pki = "/var/lib/kubelet/pki/kubelet-serving"
+    words += [f"--client-certificate={pki}.crt", f"--client-key={pki}.key", "get", "nodes"]
+    status, output = own.machines["w1"].run(["kubectl", *words], chroot=True)
+    assert status != 0
+    assert "Unauthorized" in output or "must be logged in" in output, output
+
+
+def test_a_kubelet_of_a_pool_serves_once_its_request_is_approved(own: Deployment) -> None:
+    m1 = own.machines["m1"]
+
+    def pending() -> list[str]:
+        lines = kubectl(m1, "get", "csr", "--no-headers", conf=deployment.ADMIN).splitlines()
+        return [line.split()[0] for line in lines if "kubernetes.io/kubelet-serving" in line and "Pending" in line]
+
+    (name,) = until("request", pending)
+    status, output = health_of_kubelet(m1, "w3")
+    assert status != 0
+    assert "tls: internal error" in output
+    described = kubectl(m1, "describe", "csr", name, conf=deployment.ADMIN)
+    assert all(word in described for word in ("system:node:w3", "10.71.0.23"))
+    kubectl(m1, "certificate", "approve", name, conf=deployment.ADMIN)
+    until("answer", lambda: health_of_kubelet(m1, "w3") == (0, "ok"))
+
+
 def test_stock_kubeadm_joins(own: Deployment) -> None:
     machine = own.machine("w2", "10.71.0.22")
     try:
@@ -134,6 +218,8 @@ def external(
 
     def accept(cluster_file: Path) -> None:
         directory = cluster_file.parent / "own"
+        described = yaml.safe_load(cluster_file.read_text()) | {"pki": {"kubeletServingCertificates": True}}
+        cluster_file.write_text(yaml.safe_dump(described))
         for name, made in company.items():
             made.write(directory, name, key=False)
         kgen("certs", "accept", cluster_file, directory)
@@ -163,6 +249,7 @@ def test_a_master_boots_without_any_key_of_a_ca(external: Deployment) -> None:
     assert private == []
     wanted = {"kube-controller-manager-m1", "etcd-m1"}
     until("mirror pods", lambda: wanted <= {pod["metadata"]["name"] for pod in api(m1, "pods", "-n", "kube-system")})
+    assert health_of_kubelet(m1, "m1") == (0, "ok")
 
 
 def test_kubeadm_accepts_what_it_finds_of_an_external_ca(external: Deployment) -> None:

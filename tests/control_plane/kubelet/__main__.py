@@ -4,7 +4,8 @@ The real kubelet does not run where these tests run (it refuses cgroup v1, and n
 the same rendered files (config.yaml, kubeadm-flags.env, kubelet.conf or bootstrap-kubelet.conf, the static pods'
 manifests) and does for the control plane what the real one does: starts the static pods' containers with their own
 command lines, environment and mounts, and no others; keeps them running; answers its health port; obtains and rotates
-its client certificate through CSRs; registers the Node, renews its Lease, and creates the mirror pods. Containers
+its client certificate through CSRs; registers the Node, renews its Lease, and creates the mirror pods; serves health
+and logs at its own port, with the certificate that the configuration says. Containers
 survive a restart of the kubelet. Probes, cgroups and pods from the API are not implemented.
 
 ``start`` and ``restart`` return at once, as ``systemctl`` does; ``start`` leaves a running one alone.
@@ -27,6 +28,7 @@ from pathlib import Path
 import configuration
 import node
 import pods
+import serving
 
 STATE = "run/kubelet-standin"
 LOGS = "var/log/pods"
@@ -89,6 +91,7 @@ def daemon(root: Path, images: Path, version: str) -> None:
     threading.Thread(target=health.serve_forever, daemon=True).start()
     keeper = pods.Keeper(root, settings.static_pod_path, images, root / STATE / "pods", root / LOGS)
     agent = node.Agent(root, settings, version, keeper)
+    threading.Thread(target=serving.serve, args=(settings, root / LOGS, agent.request_serving), daemon=True).start()
     threading.Thread(target=agent.run, daemon=True).start()
     while True:
         keeper.step()

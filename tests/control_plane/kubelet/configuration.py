@@ -28,6 +28,11 @@ class Settings:
     healthz_address: str
     healthz_port: int
     rotate_certificates: bool
+    client_ca: Path
+    port: int
+    certificate: Path | None
+    key: Path | None
+    requests_certificate: bool
 
 
 def load(root: Path) -> Settings:
@@ -41,6 +46,9 @@ def load(root: Path) -> Settings:
     if not (root / config["authentication"]["x509"]["clientCAFile"].lstrip("/")).is_file():
         raise ValueError("clientCAFile is missing")
     flags = _flags(root / FLAGS)
+    pair = [_below(root, config.get(field)) for field in ("tlsCertFile", "tlsPrivateKeyFile")]
+    if missing := [path for path in pair if path and not path.is_file()]:
+        raise ValueError(f"failed to load TLS cert file: {missing}")
     return Settings(
         node_name=flags.get("hostname-override", socket.gethostname().lower()),
         node_ips=list(_listed(flags.get("node-ip"))),
@@ -50,7 +58,16 @@ def load(root: Path) -> Settings:
         healthz_address=config["healthzBindAddress"],
         healthz_port=int(config["healthzPort"]),
         rotate_certificates=bool(config.get("rotateCertificates")),
+        client_ca=root / config["authentication"]["x509"]["clientCAFile"].lstrip("/"),
+        port=int(config.get("port") or 10250),
+        certificate=pair[0],
+        key=pair[1],
+        requests_certificate=bool(config.get("serverTLSBootstrap")),
     )
+
+
+def _below(root: Path, path: str | None) -> Path | None:
+    return root / path.lstrip("/") if path else None
 
 
 def _flags(path: Path) -> dict[str, str]:

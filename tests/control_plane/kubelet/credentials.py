@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import ipaddress
 import logging
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ KUBELET_CONF = "etc/kubernetes/kubelet.conf"
 BOOTSTRAP_CONF = "etc/kubernetes/bootstrap-kubelet.conf"
 PKI = "var/lib/kubelet/pki"
 CURRENT = "kubelet-client-current.pem"
-SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+SERVING_SIGNER = "kubernetes.io/kubelet-serving"
 COLLECTION = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
 
@@ -55,7 +57,21 @@ def _has_expired(pem: str) -> bool:
     return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc < datetime.datetime.now(datetime.UTC)
 
 
-def _request(api: Api, node_name: str) -> str:
+def request_serving(api: Api, node_name: str, addresses: list[str]) -> str:
+    """Return the serving certificate and its key in one PEM, once somebody has approved the request."""
+    names = x509.SubjectAlternativeName(
+        [x509.DNSName(node_name), *(x509.IPAddress(ipaddress.ip_address(each)) for each in addresses)]
+    )
+    return _request(api, node_name, SERVING_SIGNER, "server auth", names)
+
+
+def _request(
+    api: Api,
+    node_name: str,
+    signer: str = CLIENT_SIGNER,
+    usage: str = "client auth",
+    names: x509.SubjectAlternativeName | None = None,
+) -> str:
     """Return certificate and key in one PEM, signed through a CertificateSigningRequest."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
@@ -64,15 +80,18 @@ def _request(api: Api, node_name: str) -> str:
             x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node_name}"),
         ]
     )
-    signed = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if names is not None:
+        builder = builder.add_extension(names, critical=False)
+    signed = builder.sign(key, hashes.SHA256())
     request = {
         "apiVersion": "certificates.k8s.io/v1",
         "kind": "CertificateSigningRequest",
         "metadata": {"generateName": "csr-"},
         "spec": {
             "request": base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode(),
-            "signerName": SIGNER,
-            "usages": ["digital signature", "client auth"],
+            "signerName": signer,
+            "usages": ["digital signature", usage],
         },
     }
     name = api.call("POST", COLLECTION, request)["metadata"]["name"]

@@ -57,6 +57,11 @@ class Agent:
     def _bootstrap(self) -> None:
         credentials.obtain(self.root, self.settings.node_name)
 
+    def request_serving(self) -> str:
+        """Return a serving certificate with its key, which somebody has to approve."""
+        api = credentials.obtain(self.root, self.settings.node_name)
+        return credentials.request_serving(api, self.settings.node_name, self._addresses(api))
+
     def _rotate(self) -> None:
         name = self.settings.node_name
         credentials.rotate(self.root, name, credentials.obtain(self.root, name))
@@ -110,6 +115,7 @@ class Agent:
                 *({"type": "InternalIP", "address": each} for each in self._addresses(api)),
                 {"type": "Hostname", "address": self.settings.node_name},
             ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self.settings.port}},
             "capacity": CAPACITY,
             "allocatable": CAPACITY,
             "conditions": [
