@@ -16,7 +16,16 @@ from kgen.bake import recipe
 from kgen.config.load import load_text
 from kgen.config.rules.hardening import text
 from kgen.facts import apiserver_files, hardening
-from kgen.facts.hardening import Check, ConfigField, EncryptedSecrets, Files, Flag, ServerFile, Sysctls
+from kgen.facts.hardening import (
+    Check,
+    ConfigField,
+    EncryptedSecrets,
+    Files,
+    Flag,
+    ServerFile,
+    ServingCertificates,
+    Sysctls,
+)
 from kgen.payload import NodeFile, Payload, expand
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle.model import Bundle
@@ -44,6 +53,7 @@ machines:
   - {{name: m3, role: master, address: 10.0.0.3}}
   - {{name: w1, role: node, address: 10.0.0.4}}
 """
+POOL = "hardening: cis\npools: [{name: p, role: node}]\n"
 VERSIONS = ("v1.33.13", "v1.34.8", "v1.37.2")
 
 
@@ -114,6 +124,8 @@ def judge(rendered: Rendered, check: Check, setting: hardening.Setting) -> list[
             return ["nothing is encrypted"]
         first = [next(iter(document["resources"][0]["providers"][0])) for document in documents]
         return [name for name in first if name not in setting.providers]
+    if isinstance(setting, ServingCertificates):
+        return [each.name for each in rendered.payloads if "kubelet-serving" not in " ".join(each.blobs)]
     assert isinstance(setting, Sysctls)
     lines = [texts["/etc/sysctl.d/kgen.conf"].splitlines() for texts in rendered.texts.values()]
     return [
@@ -227,6 +239,20 @@ def test_stock_kubeadm_join_gets_a_kubelet_that_starts_without_kernel_parameters
     shared = yaml.safe_load(config["data"]["kubelet"])
     assert shared["seccompDefault"] is True
     assert "protectKernelDefaults" not in shared
+
+
+def test_stock_kubeadm_join_gets_a_kubelet_that_asks_for_its_serving_certificate(rendered: Rendered) -> None:
+    (config,) = [each.body for each in rendered.objects if each.name == "kubelet-config" and each.kind == "ConfigMap"]
+    shared = yaml.safe_load(config["data"]["kubelet"])
+    assert shared["serverTLSBootstrap"] is True
+    assert "tlsCertFile" not in shared
+
+
+def test_kubelets_of_pools_are_not_verified() -> None:
+    cluster = load_text(FILE.format(version="v1.37.2").replace(", plugin: bridge", "") + POOL, "cluster.yaml").cluster
+    assert "kubelet-certificate-authority" not in {each.name for each in cluster.api_server.extra_args}
+    assert "tlsCertFile" not in cluster.machines[0].kubelet
+    assert "serverTLSBootstrap" not in cluster.kubelet
 
 
 def test_what_the_user_says_wins(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 import yaml
 
 from kgen import resources
+from kgen.config import kubelet_serving
 from kgen.config.apiserver_files import with_parts
 from kgen.config.effective import merged
 from kgen.facts import apiserver_files as table
 from kgen.facts import hardening, names, versions
 from kgen.facts.apiserver_files import Row
-from kgen.facts.hardening import Check, ConfigField, EncryptedSecrets, Flag, Setting, Sysctls
+from kgen.facts.hardening import Check, ConfigField, EncryptedSecrets, Flag, ServingCertificates, Setting, Sysctls
 from kgen.facts.versions import Version
 from kgen.model import Argument, Cluster, Machine, Volume
 
@@ -56,6 +57,8 @@ def hardened(cluster: Cluster, files: Sequence[tuple[Row, str]]) -> tuple[Cluste
     if "audit-log-path" not in server_arguments and _has(settings, "audit-log-path"):
         log = str(table.AUDIT_LOG.parent)
         changed = with_parts(changed, (), (), [Volume(table.AUDIT_LOG_VOLUME, log, log, False, "DirectoryOrCreate")])
+    if any(isinstance(setting, ServingCertificates) for setting in settings):
+        changed = _with_serving_certificates(changed)
     return _encrypted(changed, settings, server_arguments), [*files, *_files(checks, cluster.kubernetes_version)]
 
 
@@ -89,6 +92,24 @@ def _with_own(machine: Machine, cluster: Cluster, settings: Sequence[Setting]) -
     has_sysctls = any(isinstance(setting, Sysctls) for setting in settings)
     wanted: Mapping[str, str] = names.KUBELET_SYSCTLS if has_sysctls else {}
     return replace(machine, kubelet=merged(fields, machine.kubelet), sysctls={**wanted, **machine.sysctls})
+
+
+def _with_serving_certificates(cluster: Cluster) -> Cluster:
+    """Return the cluster whose API servers verify the kubelets, if every kubelet has a certificate for that.
+
+    The cluster's own field is for machines that join with kubeadm: their kubelets ask for a certificate.
+    """
+    argument = kubelet_serving.VERIFY.name
+    is_possible = not cluster.pools and all(machine.addresses for machine in cluster.machines)
+    is_set = any(each.name == argument for each in cluster.api_server.extra_args)
+    if cluster.pki.kubelet_serving_certificates or is_set or not is_possible:
+        return cluster
+    changed = replace(
+        cluster,
+        pki=replace(cluster.pki, kubelet_serving_certificates=True),
+        kubelet={"serverTLSBootstrap": True, **cluster.kubelet},
+    )
+    return kubelet_serving.with_certificates(changed)
 
 
 def _encrypted(cluster: Cluster, settings: Iterable[Setting], server_arguments: set[str]) -> Cluster:

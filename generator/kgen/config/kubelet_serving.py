@@ -8,7 +8,7 @@ from kgen.facts import names
 from kgen.model import Argument, Cluster, Machine
 
 _FILES = {"tlsCertFile": f"{names.KUBELET_SERVING}.crt", "tlsPrivateKeyFile": f"{names.KUBELET_SERVING}.key"}
-_VERIFY = Argument("kubelet-certificate-authority", f"{names.PKI_DIR}/ca.crt")
+VERIFY = Argument("kubelet-certificate-authority", f"{names.PKI_DIR}/ca.crt")
 
 
 def with_certificates(cluster: Cluster) -> Cluster:
@@ -19,8 +19,8 @@ def with_certificates(cluster: Cluster) -> Cluster:
     """
     asks = bool(cluster.kubelet.get("serverTLSBootstrap"))
     api_server = cluster.api_server
-    if not any(argument.name == _VERIFY.name for argument in api_server.extra_args):
-        api_server = replace(api_server, extra_args=(*api_server.extra_args, _VERIFY))
+    if not any(argument.name == VERIFY.name for argument in api_server.extra_args):
+        api_server = replace(api_server, extra_args=(*api_server.extra_args, VERIFY))
     return replace(
         cluster,
         api_server=api_server,

@@ -168,7 +168,16 @@ class Sysctls:
         return ", ".join(f"`{name}: {value}`" for name, value in names.KUBELET_SYSCTLS.items())
 
 
-Setting = Flag | ConfigField | Files | ServerFile | EncryptedSecrets | Sysctls
+@dataclass(frozen=True, slots=True)
+class ServingCertificates:
+    """``pki.kubeletServingCertificates``, where kgen knows the address of every machine."""
+
+    def __str__(self) -> str:
+        """Return the key as documentation shows it."""
+        return "`pki.kubeletServingCertificates: true`"
+
+
+Setting = Flag | ConfigField | Files | ServerFile | EncryptedSecrets | Sysctls | ServingCertificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +218,10 @@ _SUITES = ",".join(CIPHERS)
 _NO_FILE = "kube-proxy runs in a pod: it has no kubeconfig on the machine"
 _CNI = "where kgen connects the pods (`networking.plugin: bridge`); otherwise look at your network plugin's files"
 _AUTHORIZERS = "with `apiServer.authorizationConfig`, look at your file"
+_SERVING = (
+    "only if the file has no pools, and every machine an address. Elsewhere see "
+    "[serving certificates](../how-to/kubelet-serving-certificates.md)"
+)
 _ISSUER = "name an issuer in `apiServer.authenticationConfig`; keep `admin.conf` for emergencies"
 
 
@@ -268,8 +281,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "1.2.5",
         "the API server verifies kubelets",
-        "no",
-        note="a kubelet signs its own serving certificate, unless someone issues one of the cluster's CA",
+        "kgen",
+        (ServingCertificates(), Flag("apiServer", "kubelet-certificate-authority", _GIVEN)),
+        _SERVING,
     ),
     *(
         Check(number, title, "kubeadm", (Flag("apiServer", "authorization-mode", expect),), _AUTHORIZERS)
@@ -560,8 +574,13 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "4.2.9",
         "the kubelet has a serving certificate of the CA",
-        "no",
-        note="see 1.2.5",
+        "kgen",
+        (
+            ServingCertificates(),
+            ConfigField("kubelet", "tlsCertFile", "tls-cert-file", _GIVEN),
+            ConfigField("kubelet", "tlsPrivateKeyFile", "tls-private-key-file", _GIVEN),
+        ),
+        _SERVING,
     ),
     Check(
         "4.2.10",

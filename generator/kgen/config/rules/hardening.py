@@ -10,7 +10,16 @@ from kgen.config.rules.arguments import given
 from kgen.config.rules.facts import Facts
 from kgen.facts import apiserver_files as table
 from kgen.facts import names
-from kgen.facts.hardening import Check, ConfigField, EncryptedSecrets, Flag, ServerFile, Setting, Sysctls
+from kgen.facts.hardening import (
+    Check,
+    ConfigField,
+    EncryptedSecrets,
+    Flag,
+    ServerFile,
+    ServingCertificates,
+    Setting,
+    Sysctls,
+)
 from kgen.reader.objects import Draft
 from kgen.reader.report import Report, shown
 from kgen.reader.tree import Node
@@ -58,11 +67,26 @@ def _contradictions(facts: Facts, setting: Setting) -> Iterator[tuple[Node, str]
         provider = section.get("provider")
         if provider is not None and provider not in setting.providers:
             yield section.at("provider"), f"the provider {provider}"
+    elif isinstance(setting, ServingCertificates):
+        yield from _without_certificates(facts)
     elif isinstance(setting, Sysctls):
         for holder in (facts.root, *facts.documents):
             for name, value in (holder.get("sysctls") or {}).items():
                 if names.KUBELET_SYSCTLS.get(name, value) != str(value):
                     yield facts.below("sysctls", name, holder=holder), f"{name}={shown(str(value))}"
+
+
+def _without_certificates(facts: Facts) -> Iterator[tuple[Node, str]]:
+    """Yield what keeps kubelets without a certificate of the CA, although kgen knows all machines."""
+    if facts.pools or not all(machine.is_given("address") for machine in facts.machines):
+        return
+    pki = facts.root.section("pki")
+    if pki.get("kubeletServingCertificates") is False and pki.is_given("kubeletServingCertificates"):
+        yield pki.at("kubeletServingCertificates"), "kubeletServingCertificates: false"
+    for holder in () if pki.get("kubeletServingCertificates") else (facts.root, *facts.machines):
+        for field in ("tlsCertFile", "tlsPrivateKeyFile"):
+            if (holder.get("kubelet") or {}).get(field):
+                yield facts.below("kubelet", field, holder=holder), f"{field}, instead of a certificate of kgen,"
 
 
 def _wrong_argument(setting: Flag | ConfigField, argument: Draft) -> Iterator[tuple[Node, str]]:
