@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield cluster
 
 
-def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
+def test_kgen_wait_reports_bothis_ready(cluster: Cluster) -> None:
     cluster.wait(20)
     nodes = {node["metadata"]["name"]: node for node in cluster.get("nodes")["items"]}
     assert set(nodes) == {"m1", "w1"}
@@ -170,7 +170,7 @@ def test_a_node_joins_with_stock_kubeadm(cluster: Cluster) -> None:
     machine = cluster.machine("w2", JOINED, cpus=1, memory=2048)
     machine.seed(stock_join(cluster.outputs / "nodes/w2", line), "i-w2-1", hostname="w2")
     machine.power_on()
-    cluster.until("w2 Ready", lambda: _ready(cluster, "w2"), 1200)
+    cluster.until("w2 Ready", lambda: is_ready(cluster, "w2"), 1200)
     assert machine.shell("test -e /etc/kgen/payload.json -o -e /var/lib/kgen").returncode == 1, "kgen was here"
     cluster.wait(5)
 
@@ -178,7 +178,7 @@ def test_a_node_joins_with_stock_kubeadm(cluster: Cluster) -> None:
 @pytest.mark.soak
 def test_a_node_is_rebuilt_after_its_token_has_expired(cluster: Cluster) -> None:
     machine = cluster.machines["w1"]
-    before = cluster.until("w1 Ready", lambda: _ready(cluster, "w1") and cluster.get("node", "w1"))
+    before = cluster.until("w1 Ready", lambda: is_ready(cluster, "w1") and cluster.get("node", "w1"))
     expire_token(cluster)
     machine.kill()
     machine.new_disk()
@@ -189,7 +189,7 @@ def test_a_node_is_rebuilt_after_its_token_has_expired(cluster: Cluster) -> None
     renewed = cluster.kgen("token", "renew", "cluster.yaml")
     assert renewed.returncode == 0, renewed.stderr
     machine.wait_for("done", lambda: "kgen: done" in machine.console(), 600)
-    after = cluster.until("w1 Ready", lambda: _ready(cluster, "w1") and cluster.get("node", "w1"))
+    after = cluster.until("w1 Ready", lambda: is_ready(cluster, "w1") and cluster.get("node", "w1"))
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["status"]["nodeInfo"]["machineID"] != before["status"]["nodeInfo"]["machineID"]
 
@@ -206,19 +206,23 @@ def expire_token(cluster: Cluster) -> None:
     cluster.until("removal of the token", lambda: not cluster.get(*tokens)["items"])
 
 
-def stock_join(review: Path, line: str) -> bytes:
-    """Return a cloud-config that has nothing of kgen's but its plan of pod ranges, and runs ``line``."""
+def stock_join(review: Path, line: str, without: Collection[str] = ()) -> bytes:
+    """Return a cloud-config that has nothing of kgen's but its plan of pod ranges, and runs ``line``.
+
+    ``without`` names directories whose files stay out.
+    """
     network = [path for path in review.rglob("*") if path.is_file() and "kubernetes" not in path.parts]
     files = [
         {"path": "/" + str(path.relative_to(review)), "content": path.read_text(encoding="utf-8")}
         for path in network
-        if "kubelet" not in path.parts
+        if {"kubelet", *without}.isdisjoint(path.parts)
     ]
     commands = ["systemctl enable --now kgen-routes.service", "systemctl enable kubelet", line]
     document = {"hostname": "w2", "write_files": files, "runcmd": commands}
     return b"#cloud-config\n" + yaml.safe_dump(document).encode()
 
 
-def _ready(cluster: Cluster, name: str) -> bool:
+def is_ready(cluster: Cluster, name: str) -> bool:
+    """Return whether a Node is Ready."""
     conditions = cluster.get("node", name)["status"]["conditions"]
     return {each["type"]: each["status"] for each in conditions}["Ready"] == "True"
