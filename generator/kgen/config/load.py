@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kgen.config import apiserver_files, build, external_etcd, hardening, rules
+from kgen.config import apiserver_files, build, external_etcd, hardening, pod_levels, rules
 from kgen.config.fields import CLUSTER
 from kgen.config.machine_files import MachineFiles
 from kgen.config.rules.facts import Facts
@@ -72,7 +72,8 @@ def load_text(text: str, file: str) -> Loaded:
     if errors or problems or more or draft is None or files is None or configurations is None or files.problems:
         raise ProblemsError((*errors, *problems, *more, *(files.problems if files else ())))
     cluster = replace(build.cluster(draft, files, patches, etcd), manifests=objects)
-    return Loaded(apiserver_files.with_files(*hardening.hardened(cluster, configurations.files)), warnings)
+    hardened = apiserver_files.with_files(*hardening.hardened(cluster, configurations.files))
+    return Loaded(hardened, (*warnings, *pod_levels.warnings(objects, Facts(draft))))
 
 
 def _reword(finding: Finding) -> Finding:
