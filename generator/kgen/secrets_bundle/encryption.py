@@ -47,9 +47,13 @@ def assign(
     provider = cluster.api_server.encryption.provider
     if not provider:
         if any(key.secret for key in kept):
-            message = "apiServer.encryption is gone, and the API servers could not read what is encrypted in etcd"
+            message = (
+                "apiServer.encryption is gone, or the `hardening: cis` that stood for it, "
+                "and the API servers could not read what is encrypted in etcd"
+            )
             hint = (
-                "put it back; to decrypt: `provider: identity`, then `kgen encryption rotate CLUSTER_FILE` in its steps"
+                f"write `apiServer: {{encryption: {{provider: {_newest(kept).provider}}}}}`; to decrypt: "
+                "`provider: identity`, then `kgen encryption rotate CLUSTER_FILE` in its steps"
             )
             raise InputError(message, hint)
         return ()
@@ -113,6 +117,10 @@ def _configuration(cluster: Cluster, keys: Sequence[EncryptionKey]) -> str:
         "resources": [{"resources": list(cluster.api_server.encryption.resources), "providers": providers}],
     }
     return engine.to_yaml(document)
+
+
+def _newest(keys: Sequence[EncryptionKey]) -> EncryptionKey:
+    return max((key for key in keys if key.secret), key=_number)
 
 
 def _number(key: EncryptionKey) -> int:

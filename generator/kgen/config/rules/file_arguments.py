@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from kgen.config.rules.arguments import OWN_FILES, PROGRAMS, RESERVED
 from kgen.config.rules.facts import Facts
-from kgen.facts import names, own_paths
+from kgen.facts import apiserver_files, names, own_paths
 from kgen.facts.apiserver_files import ANONYMOUS
 from kgen.reader.objects import Draft
 from kgen.reader.report import Report
@@ -63,6 +63,10 @@ def files_are_there(facts: Facts, report: Report) -> None:
             on_the_machine = str(PurePosixPath(volume.get("hostPath")) / PurePosixPath(path).relative_to(mount))
         elif not any(PurePosixPath(path).is_relative_to(mount) for mount in _MOUNTED[component]):
             continue  # another rule reports that nothing shows it
+        if component == "apiServer" and PurePosixPath(on_the_machine).is_relative_to(apiserver_files.DIRECTORY):
+            message = f"{on_the_machine} is there only if a key below apiServer brings it"
+            report.error(argument.at("value"), "K366", message, _key_instead(argument.get("name")))
+            continue
         if _is_kgens(on_the_machine):
             continue
         lacking = [str(master.get("name")) for master in facts.masters if on_the_machine not in _shipped(facts, master)]
@@ -74,6 +78,14 @@ def files_are_there(facts: Facts, report: Report) -> None:
                 "give its volume pathType: File or Directory" if shown else "mount it with extraVolumes, pathType: File"
             )
             report.error(argument.at("value"), "K366", message, f"{hint}; if the image has it, {word}")
+
+
+def _key_instead(flag: str) -> str:
+    """Return a hint with the key that brings the file of a flag."""
+    key = next((row.key for row in apiserver_files.ROWS if row.flag == flag), "")
+    if flag == apiserver_files.ENCRYPTION_FLAG:
+        key = "encryption"
+    return f"use apiServer.{key} instead of the argument" if key else "use a file in another directory"
 
 
 def _is_kgens(path: str) -> bool:
