@@ -46,6 +46,9 @@ _ACCEPTED_CIPHERS = ",".join(
         "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
     )
 )
+_FEW = 5
+"""The number of values that documentation shows."""
+
 _GO_BOOLEANS = {"1": "true", "t": "true", "T": "true", "0": "false", "f": "false", "F": "false"}
 
 
@@ -74,9 +77,14 @@ class Expect:
 
     def __str__(self) -> str:
         """Return the wish as the end of a sentence: "the check wants …"."""
-        wish = {"given": "a value", "absent": "none", "only": "strong suites only"}.get(
-            self.op, f"{self.op} {self.value}".removeprefix("is ")
-        )
+        items = [item for item in self.value.split(",") if item]
+        words = {
+            "given": "a value",
+            "absent": "none",
+            "is": self.value,
+            "only": "strong suites only" if len(items) > _FEW else " or ".join(items),
+        }
+        wish = words.get(self.op, f"{self.op} {self.value}")
         return f"{wish}, or none" if self.or_absent else wish
 
 
@@ -657,6 +665,7 @@ MORE: tuple[Check, ...] = (
             Flag("etcd", "cipher-suites", _STRONG, _SUITES),
             ConfigField("kubelet", "tlsMinVersion", "tls-min-version", _MODERN, _TLS12),
         ),
+        "kube-apiserver, kube-controller-manager, kube-scheduler, etcd and kubelets",
     ),
     Check(
         "kernel-defaults",
