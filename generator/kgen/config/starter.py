@@ -36,6 +36,9 @@ machines:
 # pools:
 #   - {{name: workers, role: node, labels: {{tier: web}}}}
 
+# What the CIS Kubernetes Benchmark asks for.
+# hardening: cis
+
 # Arguments of kube-apiserver, kube-controller-manager and kube-scheduler override kubeadm's.
 # apiServer:
 #   certSANs: [api.internal]

@@ -41,7 +41,10 @@ ANONYMOUS = (
     + ", ".join(f"{{path: {path}}}" for path in ANONYMOUS_PATHS)
     + "]}`; kubeadm join needs the last path"
 )
-"""How anonymous requests are limited to what the kubelet and ``kubeadm join`` need."""
+"""How anonymous requests are limited to what the kubelet and ``kubeadm join`` need.
+
+Every version that kgen supports has it: https://www.kubernetes.dev/resources/keps/4633/, beta in v1.32.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from typing import Any, Literal
 from kgen.facts import names
 from kgen.facts.apiserver_files import AUDIT_DEFAULTS
 
-BENCHMARK = "1.12"
 By = Literal["kubeadm", "kgen", "image", "otherwise", "no", "you"]
 """Who does what a check asks for.
 

@@ -18,6 +18,8 @@ _TABLE = (
     ("/etc/kubernetes/pki/etcd/peer.*", "etcd shows it to the other members"),
     ("/etc/kubernetes/pki/etcd/healthcheck-client.*", "kubeadm checks etcd's health with it"),
     ("/etc/kubernetes/pki/*", "a key or certificate of the control plane"),
+    ("/etc/kubernetes/kube-apiserver/encryption.yaml", "the keys with which the API server encrypts objects in etcd"),
+    ("/etc/kubernetes/kube-apiserver/*", "a key below apiServer names it, or hardening: cis brings it"),
     ("/etc/kubernetes/admin.conf", "for the cluster's administrators"),
     ("/etc/kubernetes/super-admin.conf", "for emergencies: works without RBAC; on one master only"),
     ("/etc/kubernetes/bootstrap-kubelet.conf", "the bootstrap token, with which the kubelet gets its certificate"),

@@ -71,7 +71,8 @@ def test_starter_comments_can_be_used():
     loaded = load_text("\n".join(used), "cluster.yaml").cluster
     assert loaded.provider == "ec2"
     assert loaded.pools
-    assert loaded.kubelet == {"maxPods": 110}
+    assert loaded.kubelet["maxPods"] == 110
+    assert loaded.hardening == "cis"
 
 
 def test_roles_have_aliases():
