@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,14 +17,24 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import corporate
-from tests.control_plane import deployment
+from tests.control_plane import deployment, issuer
 from tests.control_plane.conftest import HERE
 from tests.control_plane.deployment import Deployment, api, dry_run_join, join_command, kgen, kubectl
+from tests.control_plane.issuer import Issuer
 from tests.control_plane.machines import Bench, Machine, until
 from tests.control_plane.test_outside import run
 
 CAS = ("ca", "etcd/ca", "front-proxy-ca")
 ADDRESS = "10.71.0.11"
+HOSTS = f"{ADDRESS} {issuer.HOST}\n"
+OIDC = {
+    "issuer-url": issuer.URL,
+    "client-id": issuer.AUDIENCE,
+    "username-claim": "preferred_username",
+    "username-prefix": "oidc:",
+    "groups-claim": "groups",
+    "groups-prefix": "oidc:",
+}
 CONNECT = "import socket; socket.create_connection(('127.0.0.1', 10250))"
 
 
@@ -33,15 +46,26 @@ def company() -> dict[str, corporate.Authority]:
 
 
 @pytest.fixture(scope="module")
+def provider() -> Issuer:
+    """The company's OpenID provider."""
+    return Issuer()
+
+
+@pytest.fixture(scope="module")
 def own(
-    company: dict[str, corporate.Authority], tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]
+    company: dict[str, corporate.Authority],
+    provider: Issuer,
+    tmp_path_factory: pytest.TempPathFactory,
+    machines: list[Machine],
 ) -> Iterator[Deployment]:
     """A master, a node and a machine of a pool whose CAs are intermediates. The API server verifies the kubelets."""
 
     def accept(cluster_file: Path) -> None:
         directory = cluster_file.parent / "own"
         pool = {"name": "workers", "role": "node", "kubelet": {"serverTLSBootstrap": True}}
-        more = {"pki": {"kubeletServingCertificates": True}, "pools": [pool]}
+        (cluster_file.parent / "oidc.crt").write_text(provider.root)
+        server = {"oidcCAFile": "oidc.crt", "extraArgs": [{"name": f"oidc-{key}", "value": OIDC[key]} for key in OIDC]}
+        more = {"pki": {"kubeletServingCertificates": True}, "pools": [pool], "apiServer": server}
         cluster_file.write_text(yaml.safe_dump(yaml.safe_load(cluster_file.read_text()) | more))
         for name, made in company.items():
             made.write(directory, name)
@@ -50,7 +74,8 @@ def own(
 
     with Bench() as bench:
         cluster = Deployment.render(HERE / "one.yaml", tmp_path_factory.mktemp("own"), bench, machines, before=accept)
-        booting = [cluster.machine("m1", ADDRESS), cluster.machine("w1", "10.71.0.21")]
+        booting = [cluster.machine("m1", ADDRESS, hosts=HOSTS), cluster.machine("w1", "10.71.0.21")]
+        provider.serve(booting[0])
         booting.append(cluster.machine("w3", "10.71.0.23", user_data=cluster.user_data("workers")))
         for machine, running in [(machine, deployment.start_first_boot(machine)) for machine in booting]:
             deployment.finished(running, machine)
@@ -212,14 +237,19 @@ def test_kgen_looks_at_the_cluster_from_outside(own: Deployment) -> None:
 
 @pytest.fixture(scope="module")
 def external(
-    company: dict[str, corporate.Authority], tmp_path_factory: pytest.TempPathFactory, machines: list[Machine]
+    company: dict[str, corporate.Authority],
+    provider: Issuer,
+    tmp_path_factory: pytest.TempPathFactory,
+    machines: list[Machine],
 ) -> Iterator[Deployment]:
     """A master whose CAs have no key on any disk but the company's."""
 
     def accept(cluster_file: Path) -> None:
         directory = cluster_file.parent / "own"
-        described = yaml.safe_load(cluster_file.read_text()) | {"pki": {"kubeletServingCertificates": True}}
-        cluster_file.write_text(yaml.safe_dump(described))
+        (cluster_file.parent / "authentication.yaml").write_text(yaml.safe_dump(authentication(provider)))
+        server = {"authenticationConfig": "authentication.yaml"}
+        more = {"pki": {"kubeletServingCertificates": True}, "apiServer": server}
+        cluster_file.write_text(yaml.safe_dump(yaml.safe_load(cluster_file.read_text()) | more))
         for name, made in company.items():
             made.write(directory, name, key=False)
         kgen("certs", "accept", cluster_file, directory)
@@ -235,8 +265,24 @@ def external(
     with Bench() as bench:
         source = HERE / "one.yaml"
         cluster = Deployment.render(source, tmp_path_factory.mktemp("external"), bench, machines, before=accept)
-        cluster.first_boot(cluster.machine("m1", ADDRESS))
+        m1 = cluster.machine("m1", ADDRESS, hosts=HOSTS)
+        provider.serve(m1)
+        cluster.first_boot(m1)
         yield cluster
+
+
+def authentication(provider: Issuer) -> dict[str, Any]:
+    """Return the file that says to an API server what OIDC says by arguments."""
+    mappings = {
+        "username": {"claim": OIDC["username-claim"], "prefix": OIDC["username-prefix"]},
+        "groups": {"claim": OIDC["groups-claim"], "prefix": OIDC["groups-prefix"]},
+    }
+    known = {"url": issuer.URL, "audiences": [issuer.AUDIENCE], "certificateAuthority": provider.root}
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AuthenticationConfiguration",
+        "jwt": [{"issuer": known, "claimMappings": mappings}],
+    }
 
 
 def test_a_master_boots_without_any_key_of_a_ca(external: Deployment) -> None:
@@ -261,3 +307,41 @@ def test_kubeadm_accepts_what_it_finds_of_an_external_ca(external: Deployment) -
         words = words if phase == "kubeconfig" else [*words]
         done = m1.check(["kubeadm", "init", "phase", phase, "all", *words], chroot=True)
         assert "error" not in done.lower(), done
+
+
+@pytest.fixture(params=["own", "external"])
+def authenticating(request: pytest.FixtureRequest) -> Machine:
+    """A master that knows the OpenID provider: by arguments and ``oidcCAFile``, or by ``authenticationConfig``."""
+    cluster: Deployment = request.getfixturevalue(request.param)
+    return cluster.machines["m1"]
+
+
+def who_am_i(m1: Machine, token: str) -> tuple[int, str]:
+    """Ask the API server who the token is. Return the exit status of kubectl, and what it printed."""
+    words = ["--server", f"https://{ADDRESS}:6443", "--certificate-authority=/etc/kubernetes/pki/ca.crt"]
+    return m1.run(["kubectl", *words, "--token", token, "auth", "whoami", "-o", "json"], chroot=True)
+
+
+def test_a_token_of_the_openid_provider_is_let_in(authenticating: Machine, provider: Issuer) -> None:
+    status, output = who_am_i(authenticating, provider.token())
+    assert status == 0, output
+    user = json.loads(output)["status"]["userInfo"]
+    assert (user["username"], user["groups"]) == ("oidc:jane", ["oidc:ops", "oidc:dev", "system:authenticated"])
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"exp": int(time.time()) - 60}, {"iss": "https://issuer.example"}, {"aud": "another"}],
+    ids=["expired", "of another issuer", "for another audience"],
+)
+def test_other_tokens_are_refused(authenticating: Machine, provider: Issuer, claims: dict[str, Any]) -> None:
+    assert who_am_i(authenticating, provider.token())[0] == 0
+    status, output = who_am_i(authenticating, provider.token(**claims))
+    assert status != 0
+    assert "Unauthorized" in output
+
+
+def test_a_token_that_another_key_has_signed_is_refused(authenticating: Machine, provider: Issuer) -> None:
+    status, output = who_am_i(authenticating, provider.token(corporate.rsa_key()))
+    assert status != 0
+    assert "Unauthorized" in output
