@@ -249,7 +249,12 @@ def test_stock_kubeadm_join_gets_a_kubelet_that_asks_for_its_serving_certificate
 
 
 def test_kubelets_of_pools_are_not_verified() -> None:
-    cluster = load_text(FILE.format(version="v1.37.2").replace(", plugin: bridge", "") + POOL, "cluster.yaml").cluster
+    file = FILE.format(version="v1.37.2").replace(", plugin: bridge", "") + POOL
+    loaded = load_text(file, "cluster.yaml")
+    cluster = loaded.cluster
+    assert [(each.code, each.field) for each in loaded.warnings] == [("K935", "pools[0]")]
+    accepted = load_text(file + 'hardeningExceptions: ["1.2.5", "4.2.9"]\n', "cluster.yaml")
+    assert accepted.warnings == ()
     assert "kubelet-certificate-authority" not in {each.name for each in cluster.api_server.extra_args}
     assert "tlsCertFile" not in cluster.machines[0].kubelet
     assert "serverTLSBootstrap" not in cluster.kubelet

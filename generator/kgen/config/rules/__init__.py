@@ -85,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     file_arguments.files_are_there,
     apiserver_files.keys_stand_alone,
     hardening.nothing_contradicts,
+    hardening.kubelets_are_verified,
     hardening.exceptions_have_a_rule,
     file_arguments.health_needs_no_credential,
     arguments.service_account_keys,

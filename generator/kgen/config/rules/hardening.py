@@ -41,6 +41,27 @@ def nothing_contradicts(facts: Facts, report: Report) -> None:
         report.error(place, "K751", message, f"change or remove it, or write `hardeningExceptions: [{numbers}]`")
 
 
+def kubelets_are_verified(facts: Facts, report: Report) -> None:
+    """Warn if the API servers do not verify kubelets, because kgen does not know all machines."""
+    checks = [check.number for check in facts.hardening if ServingCertificates() in check.settings]
+    arguments = {argument.get("name") for _, argument in given(facts)}
+    pki = facts.root.section("pki")
+    if not checks or pki.get("kubeletServingCertificates") or "kubelet-certificate-authority" in arguments:
+        return
+    unknown = [*facts.pools, *(machine for machine in facts.machines if not machine.is_given("address"))]
+    if unknown:
+        unknown_names = ", ".join(str(holder.get("name")) for holder in unknown)
+        message = (
+            f"nobody knows the addresses of {unknown_names}: the API servers verify no kubelet ({', '.join(checks)})"
+        )
+        numbers = ", ".join(f'"{number}"' for number in checks)
+        hint = (
+            "list machines with their addresses, or see docs/how-to/kubelet-serving-certificates.md; to accept it, add "
+            f"{numbers} to hardeningExceptions"
+        )
+        report.warn(unknown[0].node, "K935", message, hint)
+
+
 def exceptions_have_a_rule(facts: Facts, report: Report) -> None:
     """Exceptions mean something with ``hardening: cis`` only."""
     if facts.root.is_given("hardeningExceptions") and facts.root.get("hardening") == "none":
