@@ -129,7 +129,7 @@ def prepare(
     served = {name: holders[name] for name in holders if not only or name in only}
     if not served:
         raise InputError(f"{cluster_file} lists no machine", "list the machines below `machines`")
-    _refuse_what_was_not_rendered(cluster_file, loaded.cluster, bundle, served.values(), section)
+    refuse_what_was_not_rendered(cluster_file, loaded.cluster, bundle, served.values(), section)
     pipeline = Pipeline(replace(loaded.cluster, provider="nocloud"), bundle)
     seed_files = pipeline.seed_files()
     of_pipeline = {each.name: each for each in pipeline.cluster.documents}
@@ -298,7 +298,7 @@ def _holders(cluster: Cluster, seeds: lock.Section, root: Path) -> dict[str, Mac
     return listed | {name: pools[of] for name, of in members.items() if of in pools and name not in listed}
 
 
-def _refuse_what_was_not_rendered(
+def refuse_what_was_not_rendered(
     cluster_file: Path, cluster: Cluster, bundle: Bundle, machines: Iterable[Machine], rendered: lock.Section
 ) -> None:
     """Refuse to serve a document that nobody could review: one that differs from the one in the output."""

@@ -28,6 +28,7 @@ from kgen.cli.images import images
 from kgen.cli.import_ import import_
 from kgen.cli.init import init
 from kgen.cli.publish import publish, unpublish
+from kgen.cli.lab import lab
 from kgen.cli.render import render
 from kgen.cli.report import report
 from kgen.cli.routes import routes
@@ -74,6 +75,7 @@ for verb in (
     publish,
     unpublish,
     attach,
+    lab,
     bake,
     images,
     wait,
