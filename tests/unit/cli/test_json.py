@@ -92,5 +92,6 @@ def test_every_verb_that_reports_has_it():
         "completion",
         "images save",
         "images pull",
+        *(f"lab {verb}" for verb in ("console", "kubeconfig", "stop", "start", "kill", "down")),
     }
     assert without == writes_or_prints_one_text
