@@ -27,8 +27,8 @@ from kgen.cli.exposure import exposure
 from kgen.cli.images import images
 from kgen.cli.import_ import import_
 from kgen.cli.init import init
-from kgen.cli.publish import publish, unpublish
 from kgen.cli.lab import lab
+from kgen.cli.publish import publish, unpublish
 from kgen.cli.render import render
 from kgen.cli.report import report
 from kgen.cli.routes import routes
