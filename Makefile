@@ -23,7 +23,7 @@ demo: $(SET_UP) ## render examples/prod.yaml and say where to look
 	@echo "try it:   $(BIN)/kgen init && $(BIN)/kgen render cluster.yaml"
 
 components: $(SET_UP) ## build the real programs the tests run against (cached outside the checkout)
-	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl isoinfo=genisoimage blkid=util-linux chromium=chromium update-ca-certificates=ca-certificates virt-install=virtinst
+	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl isoinfo=genisoimage dnsmasq=dnsmasq-base blkid=util-linux chromium=chromium update-ca-certificates=ca-certificates virt-install=virtinst
 	@$(BIN)/python -m tests.components
 
 unit: $(SET_UP) ## the tests that start no real programs, on two cores (a minute; ARGS=... for pytest)
@@ -34,7 +34,7 @@ test: components unit ## all tests, against real kubeadm, etcd, control plane an
 
 boot-components: $(SET_UP)
 	@scripts/system-packages qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage \
-	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ssh-keygen=openssh-client ip=iproute2 unshare=util-linux
+	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ssh-keygen=openssh-client ip=iproute2 unshare=util-linux dnsmasq=dnsmasq-base
 
 boot-test: boot-components ## images made by the recipe, and whole machines under QEMU, from power-on to Ready and through failures (root; 20 to 45 minutes)
 	@$(BIN)/python -m tests.components boot

@@ -125,6 +125,7 @@ class Machine:
         self.process: subprocess.Popen[bytes] | None = None
         self.powered_on = 0.0
         self.panics = 0
+        self.from_network = False
         directory.mkdir(parents=True, exist_ok=True)
         segment.machines.append(self)
 
@@ -169,7 +170,10 @@ class Machine:
         _run("genisoimage", "-quiet", "-output", image, "-volid", label, "-joliet", "-rock", folder)
 
     def power_on(self, *options: str) -> None:
-        """Start QEMU with further ``options``; the console log is appended to."""
+        """Start QEMU with further ``options``; the console log is appended to.
+
+        With ``from_network`` the machine has no seed, and its firmware, which is QEMU's iPXE, starts from the network.
+        """
         assert self.process is None, "it is on"
         if not (self.directory / "disk.qcow2").exists():
             self.new_disk()
@@ -181,10 +185,9 @@ class Machine:
             *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
             *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
-            *("-kernel", str(self.image / machine_image.KERNEL), "-append", f"{ROOT} {KERNEL_ARGUMENTS}"),
             *("-drive", f"file={self.directory / 'disk.qcow2'},if=none,id=root,format=qcow2,cache=unsafe"),
             *("-device", "nvme,serial=root,drive=root"),
-            *("-drive", f"file={self.directory / 'seed.iso'},if=virtio,format=raw,readonly=on"),
+            *(("-boot", "n") if self.from_network else self._kernel_and_seed()),
             *("-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no"),
             *("-device", f"virtio-net-pci,netdev=net,mac=52:54:00:00:00:{self.number:02x}"),
             *options,
@@ -195,6 +198,12 @@ class Machine:
             )
         self.powered_on = time.monotonic()
         threading.Thread(target=self._watch, args=(self.process,), daemon=True).start()
+
+    def _kernel_and_seed(self) -> tuple[str, ...]:
+        return (
+            *("-kernel", str(self.image / machine_image.KERNEL), "-append", f"{ROOT} {KERNEL_ARGUMENTS}"),
+            *("-drive", f"file={self.directory / 'seed.iso'},if=virtio,format=raw,readonly=on"),
+        )
 
     def kill(self) -> None:
         """Cut the power."""

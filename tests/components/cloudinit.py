@@ -49,7 +49,7 @@ for device in null urandom; do touch dev/$device && mount --bind /dev/$device de
 touch dev/console
 exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin "$@"
 """
-_NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--uts", "--pid", "--fork")
+_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--uts", "--pid", "--fork")
 
 
 def tree(suite: str) -> Path:
@@ -63,6 +63,8 @@ class Machine:
     def __init__(self, version: str, directory: Path) -> None:
         """Copy the tree of cloud-init ``version`` (a key of ``SUITES``) to ``directory``, which must not exist."""
         self.root = directory
+        self.command_line = ""  # what cloud-init takes for the kernel's
+        self.has_network = False  # the host's: for servers on 127.0.0.1. Without rights over it
         cache.run(["cp", "--archive", "--reflink=auto", tree(SUITES[version]), directory])
         for name in ("dev", "proc", "run", "sys", "tmp", "var/lib/cloud/seed/nocloud", "var/log"):
             (directory / name).mkdir(parents=True, exist_ok=True)
@@ -74,8 +76,10 @@ class Machine:
         (directory / "etc/cloud/cloud.cfg.d/99-test.cfg").write_text(_CONFIG, encoding="utf-8")
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run ``command`` as root of the tree: no network, its own processes and mounts."""
-        words = [*_NAMESPACES, "sh", "-c", _ENTER, "sh", str(self.root), *command]
+        """Run ``command`` as root of the tree: its own processes, mounts and, unless it has the host's, network."""
+        network = () if self.has_network else ("--net",)
+        kernel = ("env", f"DEBUG_PROC_CMDLINE={self.command_line}") if self.command_line else ()
+        words = [*_NAMESPACES, *network, "sh", "-c", _ENTER, "sh", str(self.root), *kernel, *command]
         return subprocess.run(words, capture_output=True, text=True)
 
     def version(self) -> str:
@@ -113,6 +117,17 @@ class Machine:
             RuntimeError: a stage failed.
         """
         return self._boot({path.name: path.read_bytes() for path in directory.iterdir()})
+
+    def boot_command_line(self, command_line: str) -> str:
+        """Boot once without a seed on the machine, with this command line of the kernel; return cloud-init's log.
+
+        Raises:
+            RuntimeError: a stage failed.
+        """
+        shutil.rmtree(self.root / "var/lib/cloud")
+        (self.root / "var/lib/cloud").mkdir()
+        self.command_line = command_line
+        return self.reboot()
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file of the machine."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from kgen.api import image, rendering, running
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
-from kgen.delivering import boot_files, dnsmasq
+from kgen.delivering import boot_files, dnsmasq, ipxe
 from kgen.delivering.registry import Event, Registry, Target
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.seed import instance_id
@@ -173,7 +173,7 @@ def run(
         instance_id=lambda name: instance_id(service.cluster, name),
         boot=service.boot,
         append=append,
-        url=url.rstrip("/"),
+        url=url,
     )
 
     async def serve() -> None:
@@ -203,13 +203,13 @@ def listening(listen: Listen) -> Iterator[socket.socket]:
 
 
 def write_urls(service: Service, url: str, path: Path) -> None:
-    """Write the URL of each machine's seed to ``path``, for its owner only: ``<machine> <kernel argument>`` a line.
+    """Write the kernel's argument for each machine to ``path``, for its owner only: ``<machine> <argument>`` a line.
 
     Raises:
         KgenError: the disk refuses.
     """
     lines = (
-        f"{name} ds=nocloud;i={instance_id(service.cluster, name)};s={url.rstrip('/')}/{entry.token}/{name}/\n"
+        f"{name} {ipxe.seed_argument(instance_id(service.cluster, name), f'{url}/{entry.token}/{name}/')}\n"
         for name, entry in service.registry.entries.items()
     )
     with disk_errors(path), locked(path.absolute().parent):

@@ -48,7 +48,7 @@ def configuration(mode: Mode, cluster: str, server: IPv4Address, url: str, targe
         f"tftp-root={_LOADERS}",
         "dhcp-match=set:ipxe,175",
         *(_proxy(server) if mode == "proxy" else _full(server, url, targets)),
-        f"dhcp-boot=tag:ipxe,{url}/boot.ipxe",
+        f"dhcp-boot=tag:ipxe,{url}/boot.ipxe,,{server}",  # in proxy mode, iPXE ignores an offer without a server
     ]
     return "\n".join(lines) + "\n"
 

@@ -15,12 +15,18 @@ def identify(base: str) -> str:
     return f"{_HEAD}chain --replace {base}/boot.ipxe?{query}\n"
 
 
-def start(cluster: str, name: str, base: str, seed_url: str, instance_id: str, append: str) -> str:
-    """Return the script that starts a machine.
+def seed_argument(instance_id: str, url: str) -> str:
+    """Return the argument of the kernel's command line by which cloud-init finds its seed.
 
     The instance-id lets cloud-init recognise the machine at later boots without a request: the token is then used up.
+    Without dsmode cloud-init 22.4 takes the seed in its network stage, and then waits for the local stage to use it.
     """
-    words = [f"initrd={INITRD}", append.replace("{boot}", f"{base}/boot"), f"ds=nocloud;i={instance_id};s={seed_url}"]
+    return f"ds=nocloud;dsmode=net;i={instance_id};s={url}"
+
+
+def start(cluster: str, name: str, base: str, seed: str, append: str) -> str:
+    """Return the script that starts a machine; ``seed`` is its ``seed_argument``."""
+    words = [f"initrd={INITRD}", append.replace("{boot}", f"{base}/boot"), seed]
     lines = (
         f"echo kgen: starting {name} of the cluster {cluster}",
         f"kernel {base}/boot/{KERNEL} {' '.join(word for word in words if word)}",

@@ -121,6 +121,7 @@ class Service:
     ) -> None:
         """Accept connections until ``is_done``, or until cancelled."""
         listener.setblocking(False)
+        asyncio.get_running_loop().set_exception_handler(self._failed)
         accepting = asyncio.create_task(self._accept(listener, tls))
         try:
             while not is_done() and not accepting.done():
@@ -130,6 +131,10 @@ class Service:
         finally:
             accepting.cancel()
             await self._connections.shutdown(timeout=1)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Report an error of asyncio's about one connection, without its text."""
+        self._registry.stranger(f"a connection ended badly: {type(context.get('exception')).__name__}", "")
 
     async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accept as long as there is room. Further clients wait in the kernel's queue."""
@@ -215,8 +220,8 @@ class Service:
             registry.refuse_loader(entry, "asked for its boot script, but there are no boot files", address)
             return ipxe.no_boot_files()
         registry.loader(entry, address)
-        seed_url = f"{base}/{entry.token}/{name}/"
-        return ipxe.start(content.cluster, name, base, seed_url, content.instance_id(name), content.append)
+        seed = ipxe.seed_argument(content.instance_id(name), f"{base}/{entry.token}/{name}/")
+        return ipxe.start(content.cluster, name, base, seed, content.append)
 
     async def _document(self, request: web.BaseRequest, token: str, name: str, document: str) -> web.StreamResponse:
         address = _peer(request)

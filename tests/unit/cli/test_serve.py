@@ -47,7 +47,7 @@ def test_once_ends_with_0_when_every_machine_has_its_documents(here, rendered):
         urls = seed_urls(here)
         assert urls["m1"].startswith(started["url"] + "/")
         assert stat.S_IMODE((here / "urls").stat().st_mode) == 0o600
-        assert f"m1 ds=nocloud;i=prod-m1;s={urls['m1']}\n" in (here / "urls").read_text()
+        assert f"m1 ds=nocloud;dsmode=net;i=prod-m1;s={urls['m1']}\n" in (here / "urls").read_text()
         for name, url in urls.items():
             assert get(url + "meta-data") == f"instance-id: prod-{name}\nlocal-hostname: {name}\n".encode()
             assert get(url + "user-data") == gzip.decompress((rendered / f"user-data/{name}.yaml.gz").read_bytes())
@@ -114,11 +114,18 @@ def test_a_machine_at_another_address_is_refused(here, rendered):
         )
 
 
-def test_named_machines_of_pools_are_served(here, kgen):
+def test_what_only_the_bundle_knows_is_in_the_documents(here, kgen):
+    text = (here / "prod.yaml").read_text().partition("pools:")[0]
     networking = "networking: {podSubnet: 10.244.0.0/16, plugin: bridge}\n"  # its ranges of pods are in the bundle
-    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + networking)
+    (here / "prod.yaml").write_text(text + networking)
     assert kgen("render", "prod.yaml").code == 0
-    rendered = here / "outputs/prod"
+    with server("--any-address", "--urls", "urls", "--only", "w1") as process:
+        process.stderr.readline()
+        (url,) = seed_urls(here).values()
+        assert get(url + "user-data") == (here / "outputs/prod/user-data/w1.yaml").read_bytes()
+
+
+def test_named_machines_of_pools_are_served(here, kgen, rendered):
     assert kgen("seed", "prod.yaml", "--pool", "workers", "--name", "w7").code == 0
     with server("--urls", "urls", "--only", "w7") as process:
         process.stderr.readline()
@@ -138,9 +145,10 @@ def test_ipxe_gets_kernel_initrd_and_seed(here, rendered):
         assert b"chain --replace http://boot.example.com/boot.ipxe?" in get(f"{url}/boot.ipxe")
         script = get(f"{url}/boot.ipxe?mac=52:54:00:00:00:21").decode()
         assert (
-            "kernel http://boot.example.com/boot/vmlinuz initrd=initrd.img root=/dev/vda ro ds=nocloud;i=prod-w1;"
-            in script
-        )
+            "kernel http://boot.example.com/boot/vmlinuz initrd=initrd.img root=/dev/vda ro "
+            "ds=nocloud;dsmode=net;i=prod-w1;s=http://boot.example.com/"
+        ) in script
+        assert "initrd http://boot.example.com/boot/initrd.img" in script
         assert get(f"{url}/boot/vmlinuz") == b"vmlinuz"
         assert json.loads(process.stdout.readline())["stage"] == "loader"
 

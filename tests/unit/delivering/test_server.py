@@ -317,7 +317,7 @@ def test_ipxe_gets_the_script_of_its_machine(serving, tmp_path):
         script = server.get(f"/boot.ipxe?{query}")[1].decode()
         assert (
             f"\nkernel {base}/boot/vmlinuz initrd=initrd.img root=live:{base}/boot/r.squashfs quiet "
-            f"ds=nocloud;i=prod-m1;s={base}/{server.token('m1')}/m1/\ninitrd {base}/boot/initrd.img\nboot\n"
+            f"ds=nocloud;dsmode=net;i=prod-m1;s={base}/{server.token('m1')}/m1/\ninitrd {base}/boot/initrd.img\nboot\n"
         ) in script
     assert server.token("w1") in server.get(f"/boot.ipxe?uuid={machines[1].uuid}")[1].decode()
     assert server.registry.entries["m1"].stage == "loader"
