@@ -36,7 +36,7 @@ def put(machine: Machine, text: str) -> None:
     assert machine.shell(f"umask 077; base64 -d {SCRIPT}.b64 >{SCRIPT}").returncode == 0
 
 
-def test_renewed_certificates_and_a_changed_flag_reach_a_running_master(tmp_path: Path) -> None:
+def test_renewed_certificates_and_changed_settings_reach_a_running_master(tmp_path: Path) -> None:
     with Segment("apply") as segment:
         cluster = Cluster(segment, tmp_path, CLUSTER)
         machine = cluster.machine("m1", 11)
@@ -46,7 +46,8 @@ def test_renewed_certificates_and_a_changed_flag_reach_a_running_master(tmp_path
         cluster.kubectl("create", "configmap", "ours")
         old = machine.shell("cat /etc/kubernetes/pki/apiserver.crt").stdout
         assert cluster.kgen("certs", "renew", "cluster.yaml").returncode == 0
-        cluster.write(CLUSTER.replace("scheduler: {extraArgs: [", 'scheduler: {extraArgs: [{name: v, value: "1"}, '))
+        changed = CLUSTER.replace("scheduler: {extraArgs: [", 'scheduler: {extraArgs: [{name: v, value: "1"}, ')
+        cluster.write(changed + "kubelet: {maxPods: 100}\n")
         script = cluster.kgen("apply", "cluster.yaml", "m1")
         assert script.returncode == 0, script.stderr
         put(machine, script.stdout)
@@ -58,6 +59,7 @@ def test_renewed_certificates_and_a_changed_flag_reach_a_running_master(tmp_path
         assert new != old
         assert new == (cluster.outputs / "nodes/m1/etc/kubernetes/pki/apiserver.crt").read_text()
         assert cluster.get("configmap", "ours")["metadata"]["name"] == "ours"
+        cluster.until("changed kubelet", lambda: cluster.get("node", "m1")["status"]["capacity"]["pods"] == "100")
         assert "--v=1" in str(cluster.get("pod", "kube-scheduler-m1", "--namespace=kube-system")["spec"])
         cluster.wait(10)
         status = cluster.kgen("status", "cluster.yaml")
