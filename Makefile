@@ -43,7 +43,7 @@ boot-test: boot-components ## images made by the recipe, and whole machines unde
 
 soak: boot-components ## the boot tests in their long form, and the records of the older kubeadms (hours)
 	@$(BIN)/python -m tests.components soak
-	@$(BIN)/pytest -m soak $(ARGS) tests/oracle tests/facts
+	@$(BIN)/pytest -m soak $(ARGS) tests/oracle tests/facts tests/control_plane
 	@$(BIN)/pytest -m "soak or not soak" $(ARGS) tests/bake tests/boot
 
 oracle: $(SET_UP) ## record again what the older kubeadms answer; review the diff of tests/oracle/records
