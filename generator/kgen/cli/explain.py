@@ -11,6 +11,7 @@ from kgen.cli import arguments, console
 from kgen.errors import InputError
 
 if TYPE_CHECKING:
+    from kgen.reader.kinds import Kind
     from kgen.reader.objects import Field, Foreign, Object
 
 
@@ -54,6 +55,10 @@ def _explain(path: str, row: Field) -> None:
     default = outline.default(row)
     if default:
         console.out(f"  default: {_plain(default)}")
+    about = _about(row.kind)
+    width = max(map(len, about), default=0)
+    for value, meaning in about.items():
+        console.out(f"  {value:{width}}  {_plain(meaning)}")
     for field in kubeadm_fields.at(path):
         its_default = f", default {field.default}" if field.default else ""
         console.out(f"  in kubeadm since {field.since}: {field.kind}.{field.path}{its_default}")
@@ -74,12 +79,19 @@ def _as_json(path: str, row: Field | Foreign) -> dict[str, Any]:
         "required": row.is_required,
         "default": _plain(outline.default(row)) or None,
         "help": row.help,
+        **({"values": about} if (about := _about(row.kind)) else {}),
         "kubeadm": [
             {"kind": field.kind, "path": field.path, "since": str(field.since), "default": field.default or None}
             for field in kubeadm_fields.at(path)
         ],
         "fields": [field for below, _ in outline.objects(row.kind) for field in _fields(below)],
     }
+
+
+def _about(kind: Kind) -> dict[str, str]:
+    """Return what each value means, of a choice or of a list of choices that says it."""
+    item = getattr(kind, "item", kind)
+    return dict(getattr(item, "about", {}))
 
 
 def _fields(kind: Object) -> list[dict[str, Any]]:

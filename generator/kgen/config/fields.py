@@ -391,7 +391,7 @@ CLUSTER = Object(
         ),
         Field(
             "hardeningExceptions",
-            ListOf(Choice(hardening.EXCEPTIONS)),
+            ListOf(Choice(tuple(hardening.EXCEPTIONS), about=hardening.EXCEPTIONS)),
             "checks of `hardening: cis` that this cluster does not follow, by number or name",
             default=(),
         ),

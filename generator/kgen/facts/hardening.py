@@ -7,7 +7,7 @@ contradicts it, and docs/reference/hardening.md shows it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -694,10 +694,10 @@ MORE: tuple[Check, ...] = (
 """What ``hardening: cis`` does beside the checks of sections 1 to 4."""
 
 ALL: tuple[Check, ...] = CHECKS + MORE
-EXCEPTIONS: tuple[str, ...] = tuple(
-    check.number for check in ALL if any(not isinstance(setting, Files) for setting in check.settings)
-)
-"""The checks that a cluster file may leave out: those that kgen does, or whose contradiction it refuses."""
+EXCEPTIONS: Mapping[str, str] = {
+    check.number: check.title for check in ALL if any(not isinstance(setting, Files) for setting in check.settings)
+}
+"""The checks that a cluster file may leave out, with their titles: kgen does them, or refuses what contradicts them."""
 
 
 def active(exceptions: Collection[str], brought: Collection[str]) -> tuple[Check, ...]:

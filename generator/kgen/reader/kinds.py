@@ -219,11 +219,15 @@ class Number(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of a closed set of texts; ``aliases`` are other spellings for some of them."""
+    """One of a closed set of texts; ``aliases`` are other spellings for some of them.
+
+    ``about`` says of each value what it means, where the value itself does not.
+    """
 
     values: tuple[str, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def what(self) -> str:  # type: ignore[override]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 
@@ -44,3 +46,9 @@ def test_explain_names_the_nearest_field(kgen):
     assert ended.code == 2
     assert "did you mean `kgen explain networking.podSubnet`?" in ended.err
     assert "`kgen explain` lists the fields at the top" in kgen("explain", "qqqqqqqq").err
+
+
+def test_explain_says_what_the_numbers_of_checks_mean(kgen):
+    lines = kgen("explain", "hardeningExceptions").out.splitlines()
+    assert "  1.2.15           the API server has no profiling" in lines
+    assert json.loads(kgen("explain", "hardeningExceptions", "--json").out)["values"]["1.4.1"]
