@@ -22,6 +22,7 @@ from tests.control_plane.conftest import HERE
 from tests.control_plane.deployment import Deployment, api, dry_run_join, join_command, kgen, kubectl
 from tests.control_plane.issuer import Issuer
 from tests.control_plane.machines import Bench, Machine, until
+from tests.control_plane.test_apply import applied, rendered_with
 from tests.control_plane.test_outside import run
 
 CAS = ("ca", "etcd/ca", "front-proxy-ca")
@@ -182,6 +183,22 @@ def test_a_kubelet_with_another_certificate_is_refused(
     finally:
         serve_with(w1, paths, kept)
     assert health_of_kubelet(m1, "w1") == (0, "ok")
+
+
+def test_a_renewed_serving_certificate_comes_with_kgen_apply(own: Deployment) -> None:
+    m1, w1 = own.machines["m1"], own.machines["w1"]
+    before = serial(w1)
+    assert "w1/kubelet-serving" in kgen("certs", "renew", own.cluster_file, "w1")
+    rendered_with(own)
+    assert "restarting kubelet" in applied(own, w1)
+    assert serial(w1) != before
+    assert health_of_kubelet(m1, "w1") == (0, "ok")
+
+
+def serial(machine: Machine) -> str:
+    """Return the serial number of the certificate that the kubelet of a machine shows."""
+    text = machine.check(["sh", "-c", "openssl s_client -connect 127.0.0.1:10250 </dev/null | openssl x509 -serial"])
+    return re.findall("^serial=(.*)$", text, re.M)[0]
 
 
 def serve_with(machine: Machine, paths: Sequence[Path], pair: Sequence[str]) -> None:
