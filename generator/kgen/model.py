@@ -394,6 +394,7 @@ class Cluster:
     runner: Literal["embedded", "baked"] = "embedded"
     image: Image = Image()
     provider: str = ""
+    secrets_by_reference: bool = False
     set_hostname: bool = True
     ntp: Mapping[str, Any] | None = None
     users: tuple[User, ...] = ()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from kgen.api import image, rendering, seeds
+from kgen.api.bundle import current_bundle
+from kgen.api.publishing import published_machines
 from kgen.config.load import load
+from kgen.emitters.stub import OBJECTS, STUBS
 from kgen.errors import InputError
 from kgen.facts.providers import PROVIDERS, Provider
 from kgen.facts.providers_roads import NOCLOUD, ROADS, Road, fill
 from kgen.model import Cluster, Machine
+from kgen.pipeline import Pipeline
+from kgen.user_data import stub
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,13 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     root = output / cluster.name
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
+    elif road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root)):
+        path = _stub(cluster_file, cluster, root, target)
+    elif cluster.secrets_by_reference:
+        message = (
+            f"userData.secrets is byReference, and {PROVIDERS[road.provider].title} cannot fetch what is published"
+        )
+        raise InputError(message, "stubs are for ec2; use a NoCloud seed, or `userData: {secrets: embedded}`")
     else:
         rendering.rendered_payload(cluster_file, machine, output)
         path = root / "user-data" / f"{machine}{'.yaml' if road.form == 'text' else '.yaml.gz'}"
@@ -87,6 +99,22 @@ def _seed(cluster_file: Path, output: Path, machine: str) -> Path:
     return result.root / found.iso
 
 
+def _stub(cluster_file: Path, cluster: Cluster, root: Path, machine: Machine) -> Path:
+    """Return the path of the machine's stub, whose object is what the cluster file says now."""
+    bundle = current_bundle(cluster_file, cluster)
+    hint = f"run `kgen publish {cluster_file} --bucket BUCKET`"
+    if machine.name not in published_machines(root):
+        raise InputError(f"{machine.name} is not published from {root}", hint)
+    for each in (bundle, replace(bundle, seen_running=None)):
+        pipeline = Pipeline(cluster, each)
+        (target,) = (it for it in pipeline.cluster.documents if it.name == machine.name)
+        payload = pipeline.payload(target)
+        key = stub.key(pipeline.cluster, payload, stub.object_text(pipeline.cluster, payload))
+        if (root / OBJECTS / key).exists():
+            return root / STUBS / f"{machine.name}.yaml.gz"
+    raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)
+
+
 def _too_large(provider: Provider, road: Road, machine: str, counted: int, cluster: Cluster) -> InputError:
     unit = "base64 counts" if provider.counts == "base64" else "the bytes before base64 count"
     message = f"the user-data of {machine} has {counted:,} bytes, and {provider.title} takes {provider.limit_bytes:,}"
@@ -96,6 +124,8 @@ def _too_large(provider: Provider, road: Road, machine: str, counted: int, clust
         remedies.append(f"{road.tool} takes plain text only: use `--with {others[0]}`, which takes the gzip")
     if cluster.runner == "embedded":
         remedies.append("put the runner into the image: `image: {runner: baked}`")
+    if provider.name == "ec2":
+        remedies.append("publish it: `kgen publish CLUSTER_FILE --bucket BUCKET`")
     remedies.append("start the machine from a NoCloud seed, which has no limit")
     return InputError(f"{message} ({unit})", "; ".join(remedies))
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from kgen.api import image, rendering
 from kgen.api.bundle import existing_bundle
+from kgen.api.publishing import published_files, published_machines, recorded_bucket
 from kgen.config.load import load
 from kgen.errors import Problem
 from kgen.exposing import places
 from kgen.exposing.places import Place, PlaceKind, Secret
 from kgen.exposing.readers import readers
+from kgen.model import Cluster
 from kgen.output import lock
 from kgen.output.disk import disk_errors
 from kgen.pipeline import Pipeline
@@ -67,7 +69,8 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         }
         kind: PlaceKind = "clusterFile" if is_given else "bundle"
         lies[name][Place(kind, str(cluster_file if is_given else bundle_path))] = None
-    for name, place in places.places(Pipeline(loaded.cluster, bundle), found, reviewed, members):
+    published = _published(root, loaded.cluster)
+    for name, place in places.places(Pipeline(loaded.cluster, bundle), found, reviewed, members, published):
         lies[name][place] = None
     report = tuple((found[name], tuple(listed)) for name, listed in lies.items())
     kinds = [kind for kind in places.PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
@@ -78,3 +81,15 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         report,
         {kind: readers(kind, loaded.cluster.provider) for kind in kinds},
     )
+
+
+def _published(root: Path, cluster: Cluster) -> places.Published:
+    """Return what may be in the bucket, by machine. Who has a stub does not get the whole document as user-data."""
+    facts = recorded_bucket(root)
+    keys: dict[str, list[str]] = {}
+    for key in facts.get("objects", ()):
+        *_, machine, _ = key.split("/")
+        keys.setdefault(machine, []).append(key)
+    everyone = frozenset(machine.name for machine in cluster.documents)
+    machines = everyone if cluster.secrets_by_reference else published_machines(root)
+    return places.Published(facts.get("bucket", ""), keys, machines, published_files(root))

@@ -190,6 +190,23 @@ def recorded_bucket(root: Path) -> dict[str, Any]:
     return facts
 
 
+def published_machines(root: Path) -> frozenset[str]:
+    """Return the machines and pools that have a stub in ``root``.
+
+    Raises:
+        KgenError: the lock file is damaged.
+    """
+    machines = _section(root, SECTION).facts.get("machines", {})
+    if not isinstance(machines, dict):
+        raise lock.damaged(root / lock.FILE_NAME, root)
+    return frozenset(machines)
+
+
+def published_files(root: Path) -> frozenset[str]:
+    """Return the paths of the files that the last `kgen publish` wrote in ``root``."""
+    return frozenset(_section(root, SECTION).files)
+
+
 def _objects(pipeline: Pipeline, where: Store) -> Iterator[tuple[str, int]]:
     """Yield key and size of every object."""
     for item in pipeline.published(where):

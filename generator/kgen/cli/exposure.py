@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from kgen.api import ExposureReport
     from kgen.exposing.places import Place
 
-_PLACES = ("bundle", "clusterFile", "kubeconfigs", "api", "userData", "reviewTree", "seeds", "machines")
+_PLACES = (
+    "bundle",
+    "clusterFile",
+    "kubeconfigs",
+    "api",
+    "userData",
+    "documents",
+    "bucket",
+    "reviewTree",
+    "seeds",
+    "machines",
+)
 _MOST_NAMES = 3
 
 

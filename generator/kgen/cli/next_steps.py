@@ -15,10 +15,13 @@ MOST_NAMES = 5
 
 def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     """Yield the lines that follow ``next:``. A lone master is never to be replaced: only its disk has the data."""
+    if result.by_reference:
+        yield f"the provider gets stubs: `kgen publish {cluster_file} --bucket BUCKET`, then `kgen attach`"
     if not result.earlier:
         kubectl = f"kubectl --kubeconfig {result.root / 'admin.conf'} get nodes"
         which = "" if result.bundle_is_new else " that never ran"
-        yield f"boot each machine{which} with its file as user-data, then `{kubectl}`"
+        file = "stub" if result.by_reference else "file"
+        yield f"boot each machine{which} with its {file} as user-data, then `{kubectl}`"
         if which:
             yield "  nothing is recorded here of earlier renders: do not replace running machines for this one"
         return

@@ -460,6 +460,22 @@ CLUSTER = Object(
             "where the machines run: limit and encoding of user-data",
             default_note="no limit",
         ),
+        Field(
+            "userData",
+            Object(
+                (
+                    Field(
+                        "secrets",
+                        Choice(("embedded", "byReference")),
+                        "the secrets of machines: in their user-data, or fetched with a stub; see `kgen publish`",
+                        default="embedded",
+                    ),
+                ),
+                example="write {secrets: byReference}",
+            ),
+            "what the provider gets of the documents",
+            attribute=None,
+        ),
         Field("hostname", BOOLEAN, "set the hostname of listed machines", default=True, attribute="set_hostname"),
         Field(
             "cloudInit",

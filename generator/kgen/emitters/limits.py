@@ -40,5 +40,7 @@ def _remedies(cluster: Cluster) -> list[str]:
         remedies.append("apply large objects with kubectl once the cluster is up, not by `manifests:`")
     if any(machine.files for machine in cluster.documents):
         remedies.append("put large files into the image, not into `files:`")
+    if cluster.provider == "ec2":
+        remedies.append("publish it: `userData: {secrets: byReference}` and `kgen publish`")
     remedies.append("deliver the document from a place without this limit (a NoCloud seed)")
     return remedies

@@ -57,7 +57,7 @@ def emitter(setting: Setting) -> Emit:
         path = _path(payload, ".yaml.gz")
         compressed = setting.kept(path, content)
         document = Document(content, compressed) if compressed else None
-        if document is None or not size.fits(document, provider):
+        if document is None or not (cluster.secrets_by_reference or size.fits(document, provider)):
             document = shared.document(first, last)
         info = _info(payload, document)
         yield Artifact(path, document.compressed, digest_of=document.text)
@@ -70,7 +70,8 @@ def emitter(setting: Setting) -> Emit:
 
     def _info(payload: Payload, document: Document) -> DocumentInfo:
         encoding, counted = size.counted(document, provider)
-        limit = provider.limit_bytes if provider else None
+        # By reference, the provider gets a stub instead.
+        limit = provider.limit_bytes if provider and not cluster.secrets_by_reference else None
         is_too_large = limit is not None and counted > limit
         return DocumentInfo(
             machine=payload.name,

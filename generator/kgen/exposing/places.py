@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from kgen.content import kubeconfig
 from kgen.content.files import environment_quoted
-from kgen.emitters import cluster_files, review_tree, seed
+from kgen.emitters import cluster_files, review_tree, seed, stub
 from kgen.exposing import powers
 from kgen.exposing.powers import Reach
 from kgen.model import Cluster, Machine
@@ -23,13 +23,17 @@ from kgen.pipeline import Pipeline
 from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
 from kgen.secrets_bundle.model import Bundle
 
-PlaceKind = Literal["bundle", "clusterFile", "kubeconfigs", "api", "userData", "reviewTree", "seeds", "machines"]
+PlaceKind = Literal[
+    "bundle", "clusterFile", "kubeconfigs", "api", "userData", "documents", "bucket", "reviewTree", "seeds", "machines"
+]
 PLACE_KINDS: tuple[PlaceKind, ...] = (
     "bundle",
     "clusterFile",
     "kubeconfigs",
     "api",
     "userData",
+    "documents",
+    "bucket",
     "reviewTree",
     "seeds",
     "machines",
@@ -57,6 +61,19 @@ class Place:
     kind: PlaceKind
     path: str
     machine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What may be in ``bucket``: the keys of each machine's objects.
+
+    ``machines`` have stubs as user-data; ``files`` are the copies of objects on this disk.
+    """
+
+    bucket: str = ""
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    machines: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
 
 
 def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
@@ -93,6 +110,7 @@ def places(
     found: Mapping[str, Secret],
     reviewed: Collection[str],
     members: Mapping[str, Sequence[str]] | None,
+    published: Published = Published(),
 ) -> Iterator[tuple[str, Place]]:
     """Yield name and place of each secret in the files of a render, in the seeds, and on the machines.
 
@@ -110,7 +128,9 @@ def places(
     passwords = [name for name, secret in found.items() if secret.row == "password hash"]
     for machine in cluster.documents:
         payload = pipeline.payload(machine)
-        yield from _of_machine(machine, payload, texts, found, passwords, machine.name in reviewed, members)
+        is_reviewed = machine.name in reviewed
+        yield from _of_machine(machine, payload, texts, found, passwords, is_reviewed, members, published)
+        yield from _of_stub(machine, passwords, published)
 
 
 def _of_machine(
@@ -121,6 +141,7 @@ def _of_machine(
     passwords: Sequence[str],
     is_reviewed: bool,
     members: Mapping[str, Sequence[str]] | None,
+    published: Published,
 ) -> Iterator[tuple[str, Place]]:
     """Yield the places of one machine: each file of it, and everything that has its whole document."""
     inside = dict.fromkeys(passwords)
@@ -139,13 +160,27 @@ def _of_machine(
     for each in passwords:
         yield each, Place("machines", "/etc/shadow", machine.name)
     for each in inside:
-        yield each, Place("userData", f"user-data/{machine.name}.yaml.gz", machine.name)
+        kind: PlaceKind = "documents" if machine.name in published.machines else "userData"
+        yield each, Place(kind, f"user-data/{machine.name}.yaml.gz", machine.name)
         if is_reviewed:
-            yield each, Place("userData", f"user-data/{machine.name}.yaml", machine.name)
+            yield each, Place(kind, f"user-data/{machine.name}.yaml", machine.name)
+        if each not in passwords:  # cloud-init takes users from the stub
+            for key in published.keys.get(machine.name, ()):
+                yield each, Place("bucket", f"s3://{published.bucket}/{key}", machine.name)
+                if (path := str(stub.OBJECTS / key)) in published.files:
+                    yield each, Place("documents", path, machine.name)
         if members is not None:
             for name in (machine.name, *members.get(machine.name, ())):
                 yield each, Place("seeds", str(seed.DIRECTORY / name / "user-data"), name)
                 yield each, Place("seeds", str(seed.DIRECTORY / f"{name}.iso"), name)
+
+
+def _of_stub(machine: Machine, passwords: Sequence[str], published: Published) -> Iterator[tuple[str, Place]]:
+    """Yield the places of the secrets that a stub holds: cloud-init takes users from it."""
+    if published.keys.get(machine.name):
+        for each in passwords:
+            for suffix in (".yaml.gz", ".yaml"):
+                yield each, Place("userData", str(stub.STUBS / f"{machine.name}{suffix}"), machine.name)
 
 
 def _of_content(

@@ -1,0 +1,87 @@
+"""The published road in ``kgen exposure`` and ``kgen attach``, and ``userData: {secrets: byReference}``."""
+
+import json
+
+import pytest
+from tests.unit.cli.test_exposure import CLUSTER, MORE, search
+from tests.unit.publishing.conftest import BUCKET
+
+from kgen.secrets_bundle import store
+
+PUBLISH = ("publish", "prod.yaml", "--bucket", BUCKET)
+BY_REFERENCE = "provider: ec2\nuserData: {secrets: byReference}\n"
+
+
+def unpacked(content):
+    """Return an object with the texts of its files, which are in it as JSON inside of JSON."""
+    files, _ = json.loads(content.partition(b"unpack(*")[2].rpartition(b")")[0])
+    return content + "\n".join(text for *_, text in files).encode()
+
+
+def test_the_report_is_what_a_search_finds_on_disk_and_in_the_bucket(aws, kgen, here):
+    (here / "prod.yaml").write_text(CLUSTER + MORE + BY_REFERENCE)
+    for words in (("render",), ("publish", "--bucket", BUCKET)):
+        ended = kgen(words[0], "prod.yaml", *words[1:])
+        assert ended.code == 0, ended.err
+    root = here / "outputs/prod"
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    files |= {name: (here / name).read_bytes() for name in ("prod.yaml", "prod.secrets.yaml")}
+    for each in aws.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        files[f"s3://{BUCKET}/{each['Key']}"] = aws.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read()
+    files = {
+        path: unpacked(content) if "objects/" in path or "s3:" in path else content for path, content in files.items()
+    }
+    report = json.loads(kgen("exposure", "prod.yaml", "--json").out)
+    listed = {
+        (secret["name"], place["path"])
+        for secret in report["secrets"]
+        for place in secret["places"]
+        if place["kind"] != "machines"
+    }
+    assert search(files, store.read(here / "prod.secrets.yaml")) == listed
+    assert "kms:Decrypt" in report["readers"]["bucket"]
+    in_user_data = {it["kind"] for it in report["secrets"] for place in it["places"] if place["kind"] == "userData"}
+    assert in_user_data == {"password hash"}
+
+
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_no_secret_is_in_the_user_data_of_published_machines(aws, kgen, here, by_reference):
+    if by_reference:
+        (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + BY_REFERENCE)
+    assert kgen("render", "prod.yaml").code == 0
+    assert kgen("exposure", "prod.yaml", "--fail-on", "userData").code == (0 if by_reference else 3)
+    assert kgen(*PUBLISH).code == 0
+    assert kgen("exposure", "prod.yaml", "--fail-on", "userData").code == 0
+    assert kgen("exposure", "prod.yaml", "--fail-on", "bucket").code == 3
+    assert kgen("unpublish", "prod.yaml").code == 0
+    assert kgen("exposure", "prod.yaml", "--fail-on", "bucket").code == 0
+
+
+def test_a_master_too_large_for_ec2_is_rendered_published_and_attached(aws, kgen, here):
+    text = (here / "prod.yaml").read_text()
+    (here / "prod.yaml").write_text(text + "provider: ec2\n")
+    refused = kgen("render", "prod.yaml")
+    assert refused.code == 2
+    assert "`userData: {secrets: byReference}` and `kgen publish`" in refused.err
+    (here / "prod.yaml").write_text(text + BY_REFERENCE)
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 0
+    assert "the provider gets stubs: `kgen publish prod.yaml --bucket BUCKET`" in ended.out
+    assert "m1 is not published from outputs/prod" in kgen("attach", "prod.yaml", "m1").err
+    assert kgen(*PUBLISH).code == 0
+    ended = kgen("attach", "prod.yaml", "m1")
+    assert (ended.code, ended.err) == (0, "")
+    assert "fileb://outputs/prod/publish/user-data/m1.yaml.gz" in ended.out
+    assert 'filebase64("outputs/prod/publish/user-data/w1.yaml.gz")' in (
+        kgen("attach", "prod.yaml", "w1", "--with", "terraform").out
+    )
+    (here / "prod.yaml").write_text(text.replace("10.0.0.21}", "10.0.0.21, labels: {rack: r7}}") + BY_REFERENCE)
+    assert "is not what is published" in kgen("attach", "prod.yaml", "w1").err
+
+
+def test_only_ec2_can_fetch_what_is_published(kgen, here):
+    path = here / "prod.yaml"
+    path.write_text(path.read_text() + BY_REFERENCE.replace("ec2", "hetzner"))
+    assert kgen("render", "prod.yaml").code == 0
+    ended = kgen("attach", "prod.yaml", "m1")
+    assert (ended.code, "Hetzner Cloud cannot fetch what is published" in ended.err) == (2, True)
