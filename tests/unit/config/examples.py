@@ -3,4 +3,5 @@
 from pathlib import Path
 
 DIRECTORY = Path(__file__).parents[3] / "examples"
-EXAMPLES = sorted(path for path in DIRECTORY.glob("*.yaml") if not path.name.endswith(".secrets.yaml"))
+_OTHERS = (".secrets.yaml", "github-actions.yaml")
+EXAMPLES = sorted(path for path in DIRECTORY.glob("*.yaml") if not path.name.endswith(_OTHERS))

@@ -1,0 +1,74 @@
+"""docs/how-to/ec2.md: its commands run in order; its examples are read by their parsers."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import hcl2
+import pytest
+import yaml
+
+from kgen.cli.main import cli
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/how-to/ec2.md").read_text(encoding="utf-8")
+MODULE = ROOT / "examples/terraform-ec2"
+NOT_HERE = ("wait",)  # needs the cluster
+
+
+def test_the_commands_of_the_page_run(aws, kgen, here):
+    blocks = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", PAGE, re.M)
+    texts = [re.sub("^ {4}", "", block, flags=re.M) for block in blocks]
+    (cluster,) = (text for text in texts if "apiVersion" in text)
+    (here / "prod.yaml").write_text(cluster)
+    aws.create_bucket(Bucket="my-clusters", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    ran = []
+    for line in "".join(text for text in texts if text != cluster).split("\n"):
+        name, *words = shlex.split(line) or [""]
+        if name == "kgen" and words[0] not in NOT_HERE:
+            ended = kgen(*words)
+            assert ended.code == 0, (line, ended.err)
+            ran.append(words[0])
+    assert ran == [
+        *("render", "bake", "publish", "publish", "publish", "attach", "attach", "exposure", "unpublish"),
+    ]
+
+
+def test_every_command_that_the_page_names_exists():
+    for verb in re.findall(r"kgen ([a-z]+) prod\.yaml", PAGE):
+        assert verb in cli.commands
+
+
+@pytest.mark.parametrize("path", sorted(MODULE.glob("*.tf")), ids=lambda path: path.name)
+def test_the_module_is_hcl(path):
+    assert hcl2.loads(path.read_text())
+
+
+def test_the_modules_variables_are_declared_and_used():
+    texts = {path.name: path.read_text() for path in MODULE.glob("*.tf")}
+    declared = set(re.findall(r'^variable "(\w+)"', texts["variables.tf"], re.M))
+    used = {name for text in texts.values() for name in re.findall(r"var\.(\w+)", text)}
+    assert declared == used
+    module = re.search(r"```hcl\n(.*?)```", (MODULE / "README.md").read_text(), re.S)[1]
+    (block,) = hcl2.loads(module)["module"]
+    (given,) = block.values()
+    assert set(given) - {"source", "__is_block__"} <= declared
+
+
+def test_the_module_reads_the_printed_policies(kgen, here):
+    found = json.loads(kgen("publish", "prod.yaml", "--bucket", "b", "--print-policies").out)
+    assert {"master", "node"} < set(found)
+    assert 'toset(["master", "node"])' in (MODULE / "main.tf").read_text()
+
+
+def test_the_workflow_runs_verbs_and_options_that_exist():
+    workflow = yaml.safe_load((ROOT / "examples/github-actions.yaml").read_text())
+    commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if step.get("run", "").startswith("kgen ")]
+    assert len(commands) == 3
+    for command in commands:
+        _, verb, _, *options = shlex.split(command)
+        found = cli.commands[verb]
+        found = getattr(found, "commands", {"show": found})["show"]  # `kgen certs` is `kgen certs show`
+        known = {flag for parameter in found.params for flag in parameter.opts}
+        assert {option for option in options if option.startswith("--")} <= known
