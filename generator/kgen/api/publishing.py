@@ -1,4 +1,4 @@
-"""Payloads in S3, and the stubs that fetch them (ADR 12)."""
+"""Payloads in S3, and the stubs that fetch them (ADR 16)."""
 
 from __future__ import annotations
 

@@ -167,8 +167,8 @@ def _of_machine(
         if each not in passwords:  # cloud-init takes users from the stub
             for key in published.keys.get(machine.name, ()):
                 yield each, Place("bucket", f"s3://{published.bucket}/{key}", machine.name)
-                if (path := str(stub.OBJECTS / key)) in published.files:
-                    yield each, Place("documents", path, machine.name)
+                if (copy := str(stub.OBJECTS / key)) in published.files:
+                    yield each, Place("documents", copy, machine.name)
         if members is not None:
             for name in (machine.name, *members.get(machine.name, ())):
                 yield each, Place("seeds", str(seed.DIRECTORY / name / "user-data"), name)
