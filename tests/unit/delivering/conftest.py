@@ -28,7 +28,7 @@ class Running:
         return self.registry.entries[name].token
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def raw(self, request: bytes) -> bytes:
         with self.connect() as client:
