@@ -87,6 +87,7 @@ def test_every_verb_that_reports_has_it():
         "init",
         "import",
         "apply",
+        "attach",
         "export kubeadm",
         "schema",
         "completion",
