@@ -156,9 +156,10 @@ def run(
     url: str = "",
     append: str = "",
     once: bool = False,
+    is_over: Callable[[], bool] = lambda: False,
     on_loop: Callable[[asyncio.AbstractEventLoop], None] = lambda loop: None,
 ) -> None:
-    """Serve until interrupted; with ``once``, until every machine has its documents.
+    """Serve until interrupted, or until ``is_over``; with ``once``, until every machine has its documents.
 
     ``url`` is the server as machines reach it, default: the address at which they ask. ``append`` is the kernel's
     command line. ``on_loop`` is called with the running event loop.
@@ -179,7 +180,7 @@ def run(
     async def serve() -> None:
         on_loop(asyncio.get_running_loop())
         server = Server(service.registry, content)
-        await server.serve(listener, tls, lambda: once and service.registry.all_are_served)
+        await server.serve(listener, tls, lambda: is_over() or (once and service.registry.all_are_served))
 
     asyncio.run(serve())
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from kgen.cli import arguments, console
-from kgen.errors import InputError
+from kgen.errors import InputError, KgenError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -174,28 +174,45 @@ def serve(
                     return
                 watching.enter_context(delivery.ReadyWatch(cluster_file, service, loop, server))
 
-            delivery.run(service, listener, certificate=pair, url=url, append=append, once=once, on_loop=watch)
+            delivery.run(
+                service,
+                listener,
+                certificate=pair,
+                url=url,
+                append=append,
+                once=once,
+                is_over=lambda: shown.failure is not None,
+                on_loop=watch,
+            )
+            if shown.failure:
+                raise shown.failure
 
 
 class _Lines:
-    """A printer of a line for each event: text on stderr, or JSON on stdout."""
+    """A printer of a line for each event: text on stderr, or JSON on stdout.
+
+    An event comes from the middle of an answer to a machine, so an error of printing waits until the server has ended.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        self.failure: Exception | None = None
 
     def start(self, url: str, entries: Mapping[str, Entry]) -> None:
-        if self._as_json:
-            console.out(json.dumps({"time": _now(), "event": "listening", "url": url, "machines": [*entries]}))
-            sys.stdout.flush()
-        else:
-            console.note(_listening(url, entries))
+        started = {"time": _now(), "event": "listening", "url": url, "machines": [*entries]}
+        self._print(json.dumps(started) if self._as_json else _listening(url, entries))
 
     def event(self, event: Event) -> None:
-        if self._as_json:
-            console.out(json.dumps(_as_json(event)))
-            sys.stdout.flush()
-        else:
-            console.note(_line(event))
+        if self.failure is None:
+            try:
+                self._print(json.dumps(_as_json(event)) if self._as_json else _line(event))
+            except (console.ReaderGoneError, KgenError) as failure:
+                self.failure = failure
+            except OSError:  # of stderr
+                self.failure = console.ReaderGoneError()
+
+    def _print(self, line: str) -> None:
+        (console.out if self._as_json else console.note)(line)  # click flushes
 
 
 class _Live:
@@ -205,6 +222,7 @@ class _Live:
         from rich.console import Console
         from rich.live import Live
 
+        self.failure: Exception | None = None
         self._entries: Mapping[str, Entry] = {}
         self._live = Live(console=Console(stderr=True), auto_refresh=False)
 

@@ -27,7 +27,9 @@ def server(*arguments: str, **more):
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
 
 
 def get(url: str, data: bytes | None = None) -> bytes:
@@ -62,6 +64,23 @@ def test_once_ends_with_0_when_every_machine_has_its_documents(here, rendered):
     assert {event["event"] for event in events} == {"served"}
     assert err == ""
     assert not [url for url in urls.values() if url.split("/")[3] in out]
+
+
+def test_a_reader_that_leaves_ends_the_server_but_no_transfer(here, rendered):
+    with server("--json", "--any-address", "--urls", "urls") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert get(seed_urls(here)["w1"] + "user-data") == (rendered / "user-data/w1.yaml").read_bytes()
+        assert process.wait(20) == 128 + signal.SIGPIPE
+        assert process.stderr.read() == ""
+
+
+def test_sigterm_ends_it(here, rendered):
+    with server("--any-address") as process:
+        process.stderr.readline()
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.stderr.read() == ""
 
 
 def test_without_a_terminal_it_prints_lines(here, rendered):
