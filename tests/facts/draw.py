@@ -95,7 +95,13 @@ KUBE_PROXY: Mapping[str, tuple[Any, ...]] = {
     "logging.vmodule": _MODULES,
     "metricsBindAddress": _ADDRESSES,
     "mode": ("", "iptables", "ipvs", "nftables", "userspace"),
-    "nodePortAddresses": (*([network] for network in _NETWORKS), ["all", "all"], []),
+    "nodePortAddresses": (
+        *([network] for network in _NETWORKS),
+        *([keyword, "10.0.0.0/8"] for keyword in ("primary", "localhost", "all")),
+        ["all", "all"],
+        ["10.0.0.0/8", "primary"],
+        [],
+    ),
     "showHiddenMetricsForVersion": (),
 }
 """Values of fields that need other ones than those of their type; a field without any is not drawn."""

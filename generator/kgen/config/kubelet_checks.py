@@ -16,6 +16,7 @@ from fractions import Fraction
 from kgen.config.effective import Configuration
 from kgen.config.quantities import quantity, seconds
 from kgen.config.typed import Path
+from kgen.facts import versions
 from kgen.reader.report import nearest, one_of, shown
 
 
@@ -430,7 +431,8 @@ def _wrong_threshold(text: str, *, is_reclaim: bool) -> bool:
 def _memory(config: Configuration) -> Found:
     factor = config.get("memoryThrottlingFactor")
     if factor is not None:
-        if config.is_off("MemoryQoS") and factor != 0.9:
+        is_guarded = versions.guards_memory_throttling(config.programs.version)
+        if is_guarded and config.is_off("MemoryQoS") and factor != 0.9:
             message = "memoryThrottlingFactor needs the feature gate MemoryQoS, which is off"
             yield Wrong(_path("memoryThrottlingFactor"), message, _switch_on("MemoryQoS"))
         elif not 0 < factor <= 1:
@@ -475,8 +477,12 @@ def logging(config: Configuration) -> Found:
     form = config.get("logging.format") or "text"
     if form not in _FORMATS:
         yield Wrong(_path("logging.format"), f"{shown(form)} is not one of {one_of(_FORMATS)}")
+    elif form == "json" and config.is_off("LoggingBetaOptions"):
+        message = "the format json needs the feature gate LoggingBetaOptions, which is off"
+        yield Wrong(_path("logging.format"), message, _switch_on("LoggingBetaOptions"))
     flush = config.get("logging.flushFrequency")
-    if (flush if isinstance(flush, int) else seconds(flush) or 0) <= 0:
+    is_checked = versions.checks_flush_frequency(config.programs.version)
+    if is_checked and (flush if isinstance(flush, int) else seconds(flush) or 0) <= 0:
         yield Wrong(_path("logging.flushFrequency"), f"{flush} is out of range", "give a duration like 5s")
     modules = config.get("logging.vmodule") or []
     if modules and config.get("logging.format") not in ("", "text"):
@@ -489,15 +495,15 @@ def logging(config: Configuration) -> Found:
 
 
 def _tls(config: Configuration) -> Found:
-    suites, versions = config.programs.tls_cipher_suites, config.programs.tls_versions
+    suites, tls_versions = config.programs.tls_cipher_suites, config.programs.tls_versions
     for index, suite in enumerate(config.get("tlsCipherSuites") or []):
         if suite not in suites:
             near = nearest(suite, suites)
             hint = f"did you mean {near}?" if near else f"suites: {one_of(suites)}"
             yield Wrong(("tlsCipherSuites", index), f"{shown(suite)} is not a cipher suite of the kubelet", hint)
     version = config.get("tlsMinVersion")
-    if version and version not in versions:
-        yield Wrong(_path("tlsMinVersion"), f"{shown(version)} is not a version of TLS", f"use {one_of(versions)}")
+    if version and version not in tls_versions:
+        yield Wrong(_path("tlsMinVersion"), f"{shown(version)} is not a version of TLS", f"use {one_of(tls_versions)}")
 
 
 _SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")

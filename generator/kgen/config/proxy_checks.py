@@ -14,6 +14,7 @@ from kgen.config import kubelet_checks
 from kgen.config.effective import Configuration
 from kgen.config.kubelet_checks import Found, Wrong
 from kgen.config.quantities import seconds
+from kgen.facts import versions
 from kgen.reader.report import one_of, shown
 
 _UP_TO = 2**31 - 1
@@ -35,6 +36,7 @@ _IPVS_NOT_NEGATIVE = ("ipvs.tcpFinTimeout", "ipvs.tcpTimeout", "ipvs.udpTimeout"
 _MODES = ("iptables", "ipvs", "nftables")
 _LOCAL_MODES = ("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 _KEYWORDS = ("primary", "localhost", "all")
+"""What ``nodePortAddresses`` takes besides networks; older versions take the first only, and only alone."""
 
 
 def _modes(config: Configuration) -> Found:
@@ -80,18 +82,26 @@ def _addresses(config: Configuration) -> Found:
         value = config.get(field)
         if value and not _is_host_port(value):
             yield Wrong((field,), f"{shown(value)} is not an address with a port", "write it like 127.0.0.1:10249")
-    seen: set[str] = set()
-    for index, entry in enumerate(config.get("nodePortAddresses") or []):
-        if entry in _KEYWORDS and entry in seen:
-            yield Wrong(("nodePortAddresses", index), f"{entry} is given twice", "keep one of them")
-        elif entry not in _KEYWORDS and not _is_network(entry):
-            hint = f"write a network like 10.0.0.0/8, or one of {one_of(_KEYWORDS)}"
-            yield Wrong(("nodePortAddresses", index), f"{shown(entry)} is not a network", hint)
-        seen.add(entry)
+    yield from _node_port_addresses(config)
     for index, entry in enumerate((config.get("ipvs.excludeCIDRs") or []) if config.get("mode") == "ipvs" else []):
         if not _is_network(entry):
             path = ("ipvs", "excludeCIDRs", index)
             yield Wrong(path, f"{shown(entry)} is not a network", "write it like 10.0.0.0/8")
+
+
+def _node_port_addresses(config: Configuration) -> Found:
+    keywords = _KEYWORDS if versions.has_node_port_keywords(config.programs.version) else _KEYWORDS[:1]
+    entries = config.get("nodePortAddresses") or []
+    for index, entry in enumerate(entries):
+        path = ("nodePortAddresses", index)
+        if entry not in keywords:
+            if not _is_network(entry):
+                hint = f"write a network like 10.0.0.0/8, or one of {one_of(keywords)}"
+                yield Wrong(path, f"{shown(entry)} is not a network", hint)
+        elif entry in entries[:index]:
+            yield Wrong(path, f"{entry} is given twice", "keep one of them")
+        elif keywords != _KEYWORDS and len(entries) > 1:
+            yield Wrong(path, f"{entry} is given with other entries", f"remove {entry}, or every other entry")
 
 
 def _is(parse: Callable[[str], object], text: str) -> bool:

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	cliflag "k8s.io/component-base/cli/flag"
 	_ "k8s.io/component-base/logs/json/register"
@@ -35,7 +36,7 @@ func main() {
 	}
 	if len(os.Args) > 1 {
 		dump.Verdicts(func(document []byte) error {
-			kubelet, err := codec.DecodeKubeletConfiguration(context.Background(), codecs, document)
+			kubelet, err := decoded(codecs, document)
 			if err != nil {
 				return err
 			}
@@ -69,6 +70,17 @@ func main() {
 		"tlsCipherSuites": cliflag.TLSCipherPossibleValues(),
 		"tlsVersions":     cliflag.TLSPossibleVersions(),
 	}))
+}
+
+// decoded returns the configuration that the kubelet reads from a document. v1.33 asks for no context.
+func decoded(codecs *serializer.CodecFactory, document []byte) (*config.KubeletConfiguration, error) {
+	switch decode := any(codec.DecodeKubeletConfiguration).(type) {
+	case func(*serializer.CodecFactory, []byte) (*config.KubeletConfiguration, error):
+		return decode(codecs, document)
+	case func(context.Context, *serializer.CodecFactory, []byte) (*config.KubeletConfiguration, error):
+		return decode(context.Background(), codecs, document)
+	}
+	panic("DecodeKubeletConfiguration has another type")
 }
 
 // startUp returns what the kubelet finds wrong after the validation, as far as it needs no machine.
