@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from kgen.facts import versions
 from kgen.facts.versions import Version
 
 _GROUPS = {"AllAlpha": "alpha", "AllBeta": "beta"}
@@ -44,7 +45,7 @@ class Programs:
     ``{}T`` a mapping. ``defaults`` are whole configurations by kind.
     """
 
-    version: str
+    version: Version
     flags: Mapping[str, Mapping[str, str]]
     gates: Mapping[str, Gates]
     admission_plugins: tuple[str, ...]
@@ -65,8 +66,10 @@ def of_minor(minor: int) -> Programs | None:
         return None
     gates = {name: _gate(text) for name, text in table["gates"].items()}
     lacking = table["gatesLackingIn"]
+    version = versions.parse_version(table["version"])
+    assert version is not None  # noqa: S101 a test reads every table
     return Programs(
-        table["version"],
+        version,
         table["flags"],
         {
             program: {name: gate for name, gate in gates.items() if program not in lacking.get(name, ())}

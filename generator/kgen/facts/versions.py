@@ -212,6 +212,21 @@ def has_gate(version: Version, gate: str) -> bool:
     return version.minor <= _LAST_WITH_GATE.get(gate, 0)
 
 
+def has_node_port_keywords(version: Version) -> bool:
+    """Return whether kube-proxy takes ``localhost`` and ``all`` for addresses, and ``primary`` beside others."""
+    return version.minor >= 37
+
+
+def checks_flush_frequency(version: Version) -> bool:
+    """Return whether kubelet and kube-proxy refuse a negative ``logging.flushFrequency``."""
+    return version.minor >= 35
+
+
+def guards_memory_throttling(version: Version) -> bool:
+    """Return whether the kubelet refuses ``memoryThrottlingFactor`` while the feature gate MemoryQoS is off."""
+    return version.minor >= 37
+
+
 def deprecates_ipvs(version: Version) -> bool:
     """Return whether kube-proxy's mode ipvs is deprecated."""
     return version.minor >= 35

@@ -76,7 +76,7 @@ def test_every_table_is_of_a_supported_minor_and_complete():
         table = programs.of_minor(minor)
         if table:
             assert minor in versions.LAST_KNOWN_PATCH
-            assert versions.is_known_patch(versions.parse_version(table.version))
+            assert versions.is_known_patch(table.version)
             assert {"secure-port", "feature-gates"} <= table.flags["kube-apiserver"].keys()
             assert {"Pod", "DaemonSet", "Deployment", "KubeletConfiguration"} <= table.types.keys()
             assert table.gates["kubelet"]["AllAlpha"].stage == "alpha"

@@ -133,7 +133,9 @@ def test_a_silent_configuration_gets_kubeadms_defaults_where_kgens_differ():
 
 def test_arguments_of_v1beta3_become_a_sorted_list():
     result = cluster(
-        MASTER.replace("v1beta4", "v1beta3").replace("{name: m1}", "{name: m1, kubeletExtraArgs: {v: '4', a: b}}")
+        MASTER.replace("v1beta4", "v1beta3").replace(
+            "{name: m1}", "{name: m1, kubeletExtraArgs: {v: '4', max-pods: '90'}}"
+        )
         + of(
             "kubernetesVersion: v1.33.13\n"
             "apiServer: {timeoutForControlPlane: 6m0s, extraArgs: {profiling: 'false', audit-log-maxage: '30'}}\n"
@@ -146,7 +148,7 @@ def test_arguments_of_v1beta3_become_a_sorted_list():
     }
     assert result["etcd"]["local"]["extraArgs"] == [{"name": "quota-backend-bytes", "value": "8589934592"}]
     assert result["machines"][0]["nodeRegistration"]["kubeletExtraArgs"] == [
-        {"name": "a", "value": "b"},
+        {"name": "max-pods", "value": "90"},
         {"name": "v", "value": "4"},
     ]
     assert result["timeouts"] == {"controlPlaneComponentHealthCheck": "6m0s"}

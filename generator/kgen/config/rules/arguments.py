@@ -139,7 +139,8 @@ GONE = (
     Row(("kubelet",), "pod-infra-container-image", "set the sandbox image in containerd's configuration", since=35),
     *(Row(("kubelet",), pattern, _DROP, since=37) for pattern in _CADVISOR),
 )
-"""Flags of older releases: with one of them the program does not start."""
+"""Flags of older releases: with one of them the program does not start. Where a minor has a table of its programs, the
+table says which flags are there, and the rows only have the hints."""
 
 FIELDS = (
     Row(("apiServer",), "advertise-address", "`address:` of the machine"),
@@ -163,7 +164,7 @@ def arguments(facts: Facts, report: Report) -> None:
         field = _first(FIELDS, component, name)
         if reserved:
             report.error(place, "K317", f"kgen sets {name} itself", reserved.hint)
-        elif gone or _is_unknown(facts, component, name):
+        elif _is_unknown(facts, component, name) if facts.programs else gone:
             message = f"this Kubernetes version has no argument {name}: the program would not start"
             facts.refuse(report, place, "K318", message, gone.hint if gone else _nearest(facts, component, name))
         elif field:
