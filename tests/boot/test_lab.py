@@ -16,7 +16,7 @@ from tests.boot.clusters import Tolerance
 from tests.boot.host import KERNEL_ARGUMENTS, scaled
 from tests.components import golang, machine_image
 
-pytestmark = [pytest.mark.boot, pytest.mark.soak]
+pytestmark = pytest.mark.boot
 
 CLUSTER = """\
 apiVersion: kgen/v1
@@ -80,6 +80,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab.kgen("lab", "down")
 
 
+@pytest.mark.soak
 def test_lab_from_up_to_down(lab: Lab) -> None:
     """One machine at this price: Ready, kubectl, a power cut, Ready again, gone."""
     disk = lab.image / machine_image.DISK

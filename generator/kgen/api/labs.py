@@ -164,39 +164,51 @@ def wait(
     lab = started.lab
     servers = tuple(Server(f"https://127.0.0.1:{it.api_port}", ANY_API_SERVER) for it in lab.masters)
     names = [machine.name for machine in lab.machines]
-    limit = timeout if timeout is not None else _USUAL_WAIT * (_EMULATION_FACTOR if lab.accelerator == qemu.TCG else 1)
     last: list[Report] = []
 
     def seen(snapshot: Snapshot) -> None:
-        nonlocal lab
         if lab.accelerator == qemu.KVM and _has_kvm_failed(lab):
-            lab = _emulate(lab)
-            on_notice("KVM cannot run a guest here, so the machines were started again and are emulated, which is slow")
+            raise _KvmError
         nodes = {it.name: it.node for it in snapshot.machines}
         obstacle = "" if snapshot.server else snapshot.obstacle
         last[:] = [_report(lab, nodes, obstacle, snapshot.seconds)]
         on_report(last[0])
-        for it in last[0].machines:
-            if it.power == "off":
-                raise KgenError(f"{it.machine.name} is off", f"look at its console: kgen lab console {it.machine.name}")
+        if off := next((it for it in last[0].machines if it.power == "off"), None):
+            raise KgenError(f"{off.machine.name} is off", _look_at(off))
 
-    try:
-        waiting.wait(
-            started.cluster,
-            credential(started.bundle, datetime.now(UTC)),
-            servers,
-            goal="ready",
-            timeout=limit,
-            only=names,
-            on_snapshot=seen,
-        )
-    except KgenError as error:
-        failed = [it for report in last for it in report.machines if it.stage.is_failed]
-        if not failed:
+    while True:
+        is_slow = lab.accelerator == qemu.TCG
+        limit = timeout if timeout is not None else _USUAL_WAIT * (_EMULATION_FACTOR if is_slow else 1)
+        try:
+            waiting.wait(
+                started.cluster,
+                credential(started.bundle, datetime.now(UTC)),
+                servers,
+                goal="ready",
+                timeout=limit,
+                only=names,
+                on_snapshot=seen,
+            )
+            return last[0]
+        except _KvmError:
+            lab = _emulate(lab)
+            on_notice("KVM cannot run a guest here, so the machines were started again and are emulated, which is slow")
+        except InputError:
             raise
-        lines = [f"{it.machine.name}: {it.stage.text}" for it in failed]
-        raise KgenError("\n  ".join([error.message, *lines]), failed[0].stage.hint or error.hint) from None
-    return last[0]
+        except KgenError as error:
+            late = [it for report in last for it in report.machines if it.phase != "Ready"]
+            failed = [it for it in late if it.stage.is_failed]
+            lines = [f"{it.machine.name}: {it.stage.text}" for it in failed]
+            hint = failed[0].stage.hint if failed else _look_at(late[0]) if late else error.hint
+            raise KgenError("\n  ".join([error.message, *lines]), hint) from None
+
+
+class _KvmError(Exception):
+    """KVM met an instruction that it cannot run."""
+
+
+def _look_at(it: MachineState) -> str:
+    return f"its console says why: kgen lab console {it.machine.name}"
 
 
 def lab_status(directory: Path) -> Report:
@@ -266,12 +278,13 @@ def shut_down(directory: Path, name: str, *, timeout: timedelta | None = None) -
     """
     lab = _existing(directory)
     place = lab.directory_of(lab.machine(name).name)
-    if processes.running_pid(place) is None:
+    pid = processes.running_pid(place)
+    if pid is None:
         return False
     factor = _EMULATION_FACTOR if lab.accelerator == qemu.TCG else 1
     seconds = timeout.total_seconds() if timeout is not None else _SHUTDOWN_SECONDS * factor
     qmp.ask(place, "system_powerdown")
-    if not processes.has_ended(place, seconds):
+    if not processes.has_ended(pid, seconds):
         raise KgenError(
             f"{name} is still on {seconds:.0f} s after its power button was pressed", f"kgen lab kill {name}"
         )

@@ -14,7 +14,7 @@ from kgen.output.disk import disk_errors
 
 _PID_FILE = "pid"
 _LOG = "start.log"
-_END_SECONDS = 10.0
+_END_SECONDS = 60.0
 
 
 def running_pid(directory: Path) -> int | None:
@@ -26,7 +26,7 @@ def running_pid(directory: Path) -> int | None:
     try:
         pid = int((directory / _PID_FILE).read_text(encoding="ascii"))
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape")
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+        state = _state(pid)
     except (OSError, ValueError, IndexError):
         return None
     path = str(directory)
@@ -66,16 +66,36 @@ def kill(directory: Path) -> bool:
         return True
     except PermissionError:
         raise KgenError(f"process {pid} belongs to another user", "run kgen as the user who started the lab") from None
-    if not has_ended(directory, _END_SECONDS):
+    if not has_ended(pid, _END_SECONDS):
         raise KgenError(f"process {pid} does not end", f"look at it with: ps -fp {pid}")
     return True
 
 
-def has_ended(directory: Path, seconds: float) -> bool:
-    """Wait until the process of ``directory`` has ended, at most ``seconds``; return whether it has."""
+def has_ended(pid: int, seconds: float) -> bool:
+    """Wait until a process has ended, at most ``seconds``; return whether it has.
+
+    Its files are closed, and its locks and ports are free, when its last thread has ended. Its parent may never ask.
+    """
     deadline = time.monotonic() + seconds
-    while running_pid(directory) is not None:
+    while not _is_over(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
     return True
+
+
+def _is_over(pid: int) -> bool:
+    try:
+        return _state(pid) in "ZX" and len([*Path(f"/proc/{pid}/task").iterdir()]) <= 1
+    except OSError:
+        return True
+
+
+def _state(pid: int) -> str:
+    """Return the letter of a process's state.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return text.rpartition(")")[2].split()[0]

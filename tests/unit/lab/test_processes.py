@@ -38,7 +38,8 @@ def test_running_process_is_found(place, running):
 
 def test_ended_process_is_not_running_although_its_parent_has_not_asked(place, running):
     running.kill()
-    assert processes.has_ended(place, 10)
+    assert processes.has_ended(running.pid, 10)
+    assert processes.running_pid(place) is None
 
 
 def test_pid_of_another_process_is_stale(place):
