@@ -53,7 +53,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield cluster
 
 
-def test_kgen_wait_reports_bothis_ready(cluster: Cluster) -> None:
+def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
     cluster.wait(20)
     nodes = {node["metadata"]["name"]: node for node in cluster.get("nodes")["items"]}
     assert set(nodes) == {"m1", "w1"}

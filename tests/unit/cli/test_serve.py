@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -175,7 +175,10 @@ def test_ipxe_gets_kernel_initrd_and_seed(here, rendered):
 def process_port(process) -> int:
     """Return the port of a server that was given a --url, from the sockets of its process."""
     process.stdout.readline()
-    inodes = {str(link.readlink())[8:-1] for link in Path(f"/proc/{process.pid}/fd").iterdir()}
+    inodes = set()
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # a file that the server has closed meanwhile
+            inodes.add(str(link.readlink())[8:-1])
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     (port,) = (int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and row[9] in inodes)
     return port
