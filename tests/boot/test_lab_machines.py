@@ -195,7 +195,12 @@ def test_cluster_that_has_run_needs_secrets_of_its_own(empty):
 def test_down_leaves_nothing(empty):
     before = sorted(empty.directory.rglob("*"))
     empty.new("--pool", "workers=1")
+    assert str(empty.lab) in _running()
     assert empty.kgen("lab", "down").returncode == 0
     assert sorted(empty.directory.rglob("*")) == before
-    running = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True).stdout
-    assert str(empty.lab) not in running
+    assert str(empty.lab) not in _running()
+
+
+def _running() -> str:
+    """Return the command lines of all processes, at their full length."""
+    return subprocess.run(["ps", "-ww", "-eo", "args="], capture_output=True, text=True).stdout
