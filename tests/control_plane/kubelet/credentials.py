@@ -6,6 +6,7 @@ import base64
 import datetime
 import ipaddress
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -111,13 +112,16 @@ def _request(
 
 
 def _store(current: Path, pem: str) -> None:
-    """Keep the pair under its time, and let the link point to it."""
+    """Keep the pair under its time, and let the link point to it. Other threads may read or store meanwhile."""
     current.parent.mkdir(parents=True, exist_ok=True)
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d-%H-%M-%S")
     target = current.with_name(f"kubelet-client-{stamp}.pem")
-    target.touch(mode=0o600)
-    target.write_text(pem)
-    link = current.with_name("updated-link")
+    mine = threading.get_ident()
+    new = current.with_name(f"new-{mine}")
+    new.touch(mode=0o600)
+    new.write_text(pem)
+    new.rename(target)
+    link = current.with_name(f"updated-{mine}")
     link.unlink(missing_ok=True)
     link.symlink_to(target.name)  # absolute on a node; here it must hold inside and outside of the root
     link.rename(current)
