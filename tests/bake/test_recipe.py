@@ -287,7 +287,7 @@ def test_what_cannot_be_baked_is_reported_in_a_sentence(tmp_path, new):
     empty = tmp_path / "empty"
     empty.mkdir()
     tree = Tree.__new__(Tree)
-    tree.directory, tree.root = tmp_path, empty
+    tree.directory, tree.root, tree.image = tmp_path, empty, ""
     done = tree.apply()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"apply: {empty} holds no installed system: there is no {empty}/etc/os-release\n"
