@@ -1,4 +1,4 @@
-"""Finds what ships beside the code: templates and the runner's sources."""
+"""Finds what ships beside the code: templates, documentation and the runner's sources."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ def templates_root() -> Traversable:
 def template_text(name: str) -> str:
     """Return the text of the template ``name``, a path below the templates' root with forward slashes."""
     return templates_root().joinpath(*name.split("/")).read_text(encoding="utf-8")
+
+
+def docs_root() -> Path:
+    """Return the directory of the documentation, found as the templates are.
+
+    Raises:
+        FileNotFoundError: it is missing; the installation is damaged.
+    """
+    packaged, checkout = Path(__file__).parent / "docs", Path(__file__).resolve().parents[2] / "docs"
+    for found in (packaged, checkout):
+        if found.is_dir():
+            return found
+    raise FileNotFoundError(f"kgen's documentation is missing: neither {packaged} nor {checkout} is a directory")
 
 
 def runner_source(module: str) -> str:

@@ -56,10 +56,14 @@ def _tree(root: Path, prefix: str) -> dict[str, bytes]:
     }
 
 
-def test_wheel_holds_the_package_and_its_templates_and_nothing_else(built):
+def test_wheel_holds_the_package_its_templates_and_its_documentation_and_nothing_else(built):
     wheel, _ = built
     content = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
-    assert content == _tree(ROOT / "generator" / "kgen", "kgen") | _tree(ROOT / "templates", "kgen/templates")
+    assert content == {
+        **_tree(ROOT / "generator" / "kgen", "kgen"),
+        **_tree(ROOT / "templates", "kgen/templates"),
+        **_tree(ROOT / "docs", "kgen/docs"),
+    }
 
 
 def test_wheel_says_version_licence_and_command(built):
@@ -80,11 +84,12 @@ def test_sdist_holds_no_output_and_no_secret(built):
     assert {*TEXTS, "generator/kgen/__init__.py", "pyproject.toml"} <= names
 
 
-def test_imported_from_the_wheel_kgen_finds_its_templates(built, tmp_path):
+def test_imported_from_the_wheel_kgen_finds_its_templates_and_its_documentation(built, tmp_path):
     wheel, _ = built
     wheel.extractall(tmp_path)
-    code = "import kgen, kgen.resources as r; print(kgen.__file__); print(r.templates_root())"
+    code = "import kgen, kgen.resources as r; print(kgen.__file__); print(r.templates_root(), r.docs_root(), sep='\\n')"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
     )
-    assert done.stdout.splitlines() == [str(tmp_path / "kgen/__init__.py"), str(tmp_path / "kgen/templates")], done
+    found = [str(tmp_path / "kgen" / name) for name in ("__init__.py", "templates", "docs")]
+    assert done.stdout.splitlines() == found, done

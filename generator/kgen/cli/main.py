@@ -19,6 +19,7 @@ from kgen.cli.bake import bake
 from kgen.cli.certs import certs
 from kgen.cli.completion import completion
 from kgen.cli.diff import diff
+from kgen.cli.docs import docs
 from kgen.cli.encryption import encryption
 from kgen.cli.etcd import etcd
 from kgen.cli.explain import explain
@@ -87,6 +88,7 @@ for verb in (
     encryption,
     etcd,
     explain,
+    docs,
     export,
     schema,
     completion,

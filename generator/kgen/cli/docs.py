@@ -1,0 +1,37 @@
+"""``kgen docs``."""
+
+from __future__ import annotations
+
+import click
+
+from kgen import resources
+from kgen.cli import console
+from kgen.errors import InputError
+
+
+@click.command(short_help="Print where the documentation is.")
+@click.argument("topic", default="")
+def docs(topic: str) -> None:
+    """Print the path of a page of this version's documentation; without TOPIC, its directory and its pages.
+
+    TOPIC is the name of a page: `less "$(kgen docs lab)"`.
+    """
+    from kgen.reader.report import nearest
+
+    root = resources.docs_root()
+    pages = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.md"))}
+    if not topic:
+        width = max(map(len, pages))
+        console.out(f"{root}\n")
+        for name, path in pages.items():
+            with path.open(encoding="utf-8") as lines:
+                console.out(f"{name:{width}}  {next(lines).removeprefix('# ').strip()}")
+        return
+    # `lab` is how-to/lab. A page that another text names is found by that name, too: docs/how-to/lab.md.
+    wanted = topic.removeprefix("docs/").removesuffix(".md")
+    found = [path for name, path in pages.items() if wanted in (name, path.stem)]
+    if not found:
+        near = nearest(wanted, [*pages, *(path.stem for path in pages.values())])
+        hint = f"did you mean `kgen docs {near}`?" if near else "`kgen docs` lists the pages"
+        raise InputError(f"the documentation has no page {topic}", hint)
+    console.out("\n".join(map(str, found)))
