@@ -3,41 +3,29 @@
 import json
 import re
 import shlex
-from pathlib import Path
 
 import hcl2
 import pytest
 import yaml
+from tests import pages
+from tests.pages import ROOT
 
 from kgen.cli.main import cli
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs/how-to/ec2.md").read_text(encoding="utf-8")
+PAGE = pages.page("ec2.md")
 MODULE = ROOT / "examples/terraform-ec2"
-NOT_HERE = ("wait",)  # needs the cluster
 
 
 def test_the_commands_of_the_page_run(aws, kgen, here):
-    blocks = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", PAGE, re.M)
-    texts = [re.sub("^ {4}", "", block, flags=re.M) for block in blocks]
-    (cluster,) = (text for text in texts if "apiVersion" in text)
-    (here / "prod.yaml").write_text(cluster)
+    (here / "prod.yaml").write_text(pages.cluster_file(PAGE))
     aws.create_bucket(Bucket="my-clusters", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    ran = []
-    for line in "".join(text for text in texts if text != cluster).split("\n"):
-        name, *words = shlex.split(line) or [""]
-        if name == "kgen" and words[0] not in NOT_HERE:
-            ended = kgen(*words)
-            assert ended.code == 0, (line, ended.err)
-            ran.append(words[0])
-    assert ran == [
+    assert pages.follow(PAGE, kgen, has_output=False) == [
         *("render", "bake", "publish", "publish", "publish", "attach", "attach", "exposure", "unpublish"),
     ]
 
 
 def test_every_command_that_the_page_names_exists():
-    for verb in re.findall(r"kgen ([a-z]+) prod\.yaml", PAGE):
-        assert verb in cli.commands
+    assert pages.verbs(PAGE) <= set(cli.commands)
 
 
 @pytest.mark.parametrize("path", sorted(MODULE.glob("*.tf")), ids=lambda path: path.name)
