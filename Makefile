@@ -5,7 +5,7 @@ BIN := .venv/bin
 SET_UP := .venv/.set-up
 ARGS ?=
 
-.PHONY: help demo test unit boot-test soak oracle facts dev check lint golden dist bench bench-boot bench-image components boot-components
+.PHONY: help docs demo test unit boot-test soak oracle facts dev check lint golden dist bench bench-boot bench-image components boot-components
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -63,6 +63,10 @@ check: lint test ## lint and test: what CI runs before it builds the packages
 
 golden: $(SET_UP) ## rewrite tests/golden from the current output; review the diff
 	@$(BIN)/pytest --update-golden $(ARGS) tests/unit
+
+docs: $(SET_UP) ## build the documentation as a site into site/; a broken link fails
+	@$(BIN)/python -m mkdocs build --quiet $(ARGS)
+	@echo "open site/index.html; its search needs a web server: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 dist: $(SET_UP) ## build sdist and wheel into dist/
 	@rm -rf dist
