@@ -108,6 +108,20 @@ def test_hcloud_gives_a_master_its_address_in_place_of_the_network(follow, kgen)
     assert shown.startswith(expected)
 
 
+def test_skopeo_fills_the_registry_with_the_names_that_the_machines_ask_for(kgen, here):
+    text = pages.page("air-gapped.md")
+    (words,) = (words for block in pages.blocks(text) for words in pages.commands(block) if words[0] == "skopeo")
+    source, target = (word.partition(":")[2].removeprefix("//") for word in words[2:])
+    file = here / "prod.yaml"
+    upstream = kgen("images", "list", "prod.yaml").out.split()
+    assert source in [f"images/{archives.file_name(image)}" for image in upstream]
+    repository = re.search(r"`(imageRepository: \S+)`", text)[1]
+    file.write_text(file.read_text() + repository + "\n")
+    names = kgen("images", "list", "prod.yaml").out.split()
+    assert target in names
+    assert any(name.startswith("registry.site.example/kubernetes/coredns:") for name in names)
+
+
 VIRT_INSTALL_CHANGES = (
     ("--disk DISK", "--disk /var/lib/libvirt/images/virt-m1.qcow2,bus=virtio"),
     ("mac=52:54:00:00:01:11", "mac=52:54:00:00:01:11,model=virtio"),
