@@ -39,7 +39,7 @@ def play(here):
     }
 
     def run(*options):
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yaml", "cluster.yaml", *options]
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yaml", "apply.yaml", *options]
         return subprocess.run(command, cwd=here, env=environment, text=True, capture_output=True, check=False)
 
     return run
