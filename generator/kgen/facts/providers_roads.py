@@ -269,8 +269,11 @@ resource "digitalocean_droplet" @resource@ {
         "hcloud, internal/cmd/server/create.go: - is stdin; cloud-init's DataSourceHetzner",
         """\
 base64 -w0 @path@ | hcloud server create --name @name@ \\
-  --type SERVER_TYPE --image IMAGE --location LOCATION --network NETWORK \\
-  --user-data-from-file -
+  --type SERVER_TYPE --image IMAGE --location LOCATION \\
+  @unlisted@ --network NETWORK \\
+  --start-after-create=false --user-data-from-file -
+hcloud server attach-to-network @name@ --network NETWORK --ip @address@
+hcloud server poweron @name@
 """,
     ),
     Road(
@@ -445,15 +448,15 @@ resource "vsphere_virtual_machine" @resource@ {
         "virt-install",
         "seed",
         "shell",
-        "a CD with the label cidata",
+        "a disk with the label cidata, in a directory that libvirt's QEMU can enter",
         "the seed has the document as plain text",
         "virt-install --dry-run",
         "virt-install(1); cloud-init documentation, NoCloud datasource",
         """\
 virt-install --name @name@ --memory 4096 --vcpus 2 --osinfo detect=on,require=off \\
-  --import --disk DISK --disk path=@path@,device=cdrom \\
+  --import --disk DISK,bus=virtio --disk path=@path@,bus=virtio,readonly=on \\
   --uuid @uuid@ \\
-  --network network=default,mac=@mac@ \\
+  --network network=default,model=virtio,mac=@mac@ \\
   --noautoconsole
 """,
     ),
@@ -468,7 +471,7 @@ virt-install --name @name@ --memory 4096 --vcpus 2 --osinfo detect=on,require=of
         "Proxmox VE, qm(1); cloud-init documentation, NoCloud datasource",
         """\
 scp @path@ root@PROXMOX_HOST:/var/lib/vz/template/iso/@cluster@-@name@.iso
-ssh root@PROXMOX_HOST qm set VM_ID --ide2 local:iso/@cluster@-@name@.iso,media=cdrom
+ssh root@PROXMOX_HOST qm set VM_ID --scsi1 local:iso/@cluster@-@name@.iso,media=cdrom
 """,
     ),
 )

@@ -120,7 +120,7 @@ def test_virt_install_takes_its_command(kgen, rendered, here):
     assert kgen("seed", "prod.yaml").code == 0
     (here / "disk.img").write_bytes(bytes(1 << 20))
     found = words(kgen("attach", "prod.yaml", "w1", "--with", "virt-install").out)
-    found[found.index("DISK")] = "disk.img"
+    found[found.index("DISK,bus=virtio")] = "disk.img,bus=virtio"
     ended = subprocess.run(
         [found[0], "--connect", "test:///default", *found[1:], "--dry-run", "--print-xml"],
         text=True,
@@ -128,7 +128,7 @@ def test_virt_install_takes_its_command(kgen, rendered, here):
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    for part in ("seed/w1.iso", "52:54:00:00:00:21", "6e9f4e5c-8d0a-4c3f-9d6b-0a6c1f0f7e11", "device='cdrom'"):
+    for part in ("seed/w1.iso", "52:54:00:00:00:21", "6e9f4e5c-8d0a-4c3f-9d6b-0a6c1f0f7e11", "<readonly/>"):
         assert part in ended.stdout.replace('"', "'")
 
 
