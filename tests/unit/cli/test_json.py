@@ -84,6 +84,7 @@ def test_every_verb_that_reports_has_it():
 
     walk(cli)
     writes_or_prints_one_text = {
+        "docs",
         "init",
         "import",
         "apply",
