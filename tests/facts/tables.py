@@ -26,16 +26,21 @@ def table(version: str) -> dict[str, Any]:
     """Return what the programs of a version take."""
     told = {name: json.loads(_run(version, name)) for name in PROGRAMS}
     manager = told["kube-controller-manager"]
+    own = {program: {name: _gate(gate) for name, gate in facts["gates"].items()} for program, facts in told.items()}
     gates: dict[str, str] = {}
-    for facts in told.values():
-        for name, gate in facts["gates"].items():
-            assert gates.setdefault(name, _gate(gate)) == _gate(gate), f"programs differ about the gate {name}"
+    for of_program in own.values():
+        gates = of_program | gates  # the first program's word stands for all that do not differ from it
+    differing = {
+        program: {name: gate for name, gate in of_program.items() if gate != gates[name]}
+        for program, of_program in own.items()
+    }
     lacking = {name: [program for program in PROGRAMS if name not in told[program]["gates"]] for name in gates}
     return {
         "version": version,
         "flags": {name: facts["flags"] for name, facts in told.items()},
         "gates": gates,
         "gatesLackingIn": {name: programs for name, programs in lacking.items() if programs},
+        "gatesDifferingIn": {program: of_program for program, of_program in differing.items() if of_program},
         "admissionPlugins": sorted(told["kube-apiserver"]["admissionPlugins"]),
         "controllers": sorted({*manager["controllers"], *manager["controllerAliases"]}),
         "tlsCipherSuites": sorted(told["kubelet"]["tlsCipherSuites"]),

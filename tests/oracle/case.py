@@ -15,14 +15,11 @@ from tests.oracle.translate import CASES
 _SINCE = {"p384": "v1.34.4", "patches-kube-proxy": "v1.37.2"}
 """Older versions refuse or ignore what these cases are about."""
 
-_CHANGED = {("components", "v1.33.13"): ("{NodeSwap: true}", "{NodeSwap: true, KubeletCrashLoopBackOffMax: true}")}
+_CHANGED = {
+    ("components", version): ("{NodeSwap: true}", "{NodeSwap: true, KubeletCrashLoopBackOffMax: true}")
+    for version in ("v1.33.13", "v1.34.4")
+}
 """A text of a case, and what a version needs in its place: a gate that is off by default there."""
-
-_NOT_RECORDED = dict.fromkeys(
-    ("v1.34.4", "v1.35.4"),
-    ("dual-stack", "dual-stack-ipv6-first", "external-etcd", "external-etcd-plain", "odd-values", "other-forms"),
-)
-"""The cases that a version has no records of yet: remove them here, and run `make oracle`."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,5 @@ def _release(version: str) -> versions.Release:
 def of(version: str) -> list[Case]:
     """Return the cases that are tried with a version."""
     number = VERSIONS.index(version)
-    left_out = _NOT_RECORDED.get(version, ())
-    names = sorted(path.stem for path in CASES.glob("*.yaml") if path.stem not in left_out)
+    names = sorted(path.stem for path in CASES.glob("*.yaml"))
     return [Case(name, version) for name in names if number >= VERSIONS.index(_SINCE.get(name, VERSIONS[0]))]

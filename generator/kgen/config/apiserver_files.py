@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from kgen.config import user_files
+from kgen.config import unknown_names, user_files
 from kgen.config.kubernetes_yaml import documents, node_at
 from kgen.config.rules.facts import Facts
 from kgen.config.typed import field_path
@@ -21,12 +21,14 @@ from kgen.errors import Problem
 from kgen.facts import apiserver_files as table
 from kgen.facts import versions
 from kgen.facts.apiserver_files import Row
+from kgen.facts.programs import Programs
 from kgen.model import Argument, Cluster, File, Machine, Volume
 from kgen.reader.objects import Draft
-from kgen.reader.report import Report, all_of, nearest, one_of, shown
+from kgen.reader.report import Report, all_of, one_of, shown
 
 _LEVELS = ("None", "Metadata", "Request", "RequestResponse")
 _HOW_TO_LEVEL = "write Metadata, Request or RequestResponse, spelled like that"
+_NAME_A_PLUGIN = "write the name of an admission plugin"
 _PEM = "-----BEGIN CERTIFICATE-----"
 _MODE = 0o600
 
@@ -89,6 +91,11 @@ def with_parts(
         return replace(machine, files=(*machine.files, *files)) if machine.role == "master" else machine
 
     return replace(cluster, api_server=changed, machines=tuple(map(with_these, cluster.machines)))
+
+
+def _other_plugin(name: str, programs: Programs) -> str:
+    known = programs.admission_plugins
+    return unknown_names.hint(name, known, lambda table: name in table.admission_plugins, otherwise=_NAME_A_PLUGIN)
 
 
 class _Checked:
@@ -166,10 +173,8 @@ class _Checked:
                     ["plugins", number, "name"], f"{shown(str(name))} is given twice", "keep one of them"
                 )
             elif programs is not None and name not in programs.admission_plugins:
-                near = nearest(str(name), programs.admission_plugins)
-                hint = f"did you mean {near}?" if near else "write the name of an admission plugin"
-                message = f"kube-apiserver has no admission plugin {shown(str(name))}"
-                yield self._problem(["plugins", number, "name"], message, hint)
+                message = f"{programs.version}: kube-apiserver has no admission plugin {shown(str(name))}"
+                yield self._problem(["plugins", number, "name"], message, _other_plugin(str(name), programs))
             names.append(name)
             path = plugin.get("path") if isinstance(plugin, dict) else None
             if path and not str(path).startswith("/"):

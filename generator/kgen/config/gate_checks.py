@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from kgen.config import unknown_names
 from kgen.facts.programs import Gates, is_enabled
-from kgen.reader.report import ALIKE, nearest, shown
+from kgen.reader.report import ALIKE, shown
 
 
 def check(gates: Gates, values: Mapping[str, bool], program: str) -> Iterator[tuple[str, str, str]]:
@@ -13,14 +14,17 @@ def check(gates: Gates, values: Mapping[str, bool], program: str) -> Iterator[tu
     for name, value in values.items():
         gate = gates.get(name)
         if gate is None:
-            near = nearest(name, gates, ALIKE)
-            hint = f"did you mean {near}?" if near else "remove it: the program would not start"
-            yield name, f"{program} has no feature gate {shown(name)}", hint
+            yield name, f"{program} has no feature gate {shown(name)}", _instead(name, gates, program)
         elif gate.is_locked and value != gate.is_on:
             state = "on" if gate.is_on else "off"
             yield name, f"the feature gate {name} is always {state}", "remove it: the program would not start"
     if values and all(name in gates for name in values):
         yield from _needs(gates, values)
+
+
+def _instead(name: str, gates: Gates, program: str) -> str:
+    otherwise = "remove it: the program would not start"
+    return unknown_names.hint(name, gates, lambda table: name in table.gates[program], ALIKE, otherwise)
 
 
 def _needs(gates: Gates, values: Mapping[str, bool]) -> Iterator[tuple[str, str, str]]:

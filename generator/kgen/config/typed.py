@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kgen.reader.report import nearest, one_of, shown
+from kgen.config import unknown_names
+from kgen.reader.report import one_of, shown
 from kgen.reader.tree import key_path
 
 Types = Mapping[str, Mapping[str, str]]
@@ -80,11 +81,11 @@ def field(notation: str, key: str, types: Types) -> str:
 
 def unknown(notation: str, key: str, types: Types, path: Path) -> Mismatch:
     """Return the mismatch of a field that the struct does not have."""
-    fields = types.get(notation.removeprefix("*"), {})
-    near = nearest(key, fields)
-    known = f"its fields: {one_of(sorted(fields))}" if 0 < len(fields) <= 8 else ""
-    hint = f"did you mean {near}?" if near else known
-    return Mismatch(path, f"{notation.removeprefix('*')} has no field {shown(key)}", hint, is_unknown=True)
+    struct = notation.removeprefix("*")
+    fields = types.get(struct, {})
+    listed = f"its fields: {one_of(sorted(fields))}" if 0 < len(fields) <= 8 else ""
+    hint = unknown_names.hint(key, fields, lambda table: key in table.types.get(struct, {}), otherwise=listed)
+    return Mismatch(path, f"{struct} has no field {shown(key)}", hint, is_unknown=True)
 
 
 def field_path(path: Path) -> str:

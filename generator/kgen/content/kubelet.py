@@ -89,10 +89,9 @@ def _check(version: Version, patched: dict[str, Any], last: Patch) -> None:
     from kgen.config import gate_checks, kubelet_checks  # few clusters have such a patch
     from kgen.config.effective import Configuration
 
-    table = programs.of(version)
-    if table is None or not versions.is_known_patch(version):
+    if not versions.is_known_patch(version):
         return
-    config = Configuration(patched, "KubeletConfiguration", "kubelet", table)
+    config = Configuration(patched, "KubeletConfiguration", "kubelet", programs.of(version))
     found = [(wrong.path, wrong.message, wrong.hint) for wrong in kubelet_checks.check(config)]
     gates = gate_checks.check(config.gates, config.given_gates, "kubelet")
     found += [(("featureGates", name), message, hint) for name, message, hint in gates]

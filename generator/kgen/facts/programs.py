@@ -1,14 +1,15 @@
 """What the programs of a Kubernetes minor take: flags, feature gates, admission plugins, controllers, types.
 
-The tables in ``tables/`` are written by `make facts` from the programs' own packages (tests/facts). A table is read
-when a cluster file first needs it: a file without arguments, component configuration and patches needs none.
+``tables/`` has one table for each supported minor, written by `make facts` from the programs' own packages
+(tests/facts); `diff` shows what a minor changed. A table is read when a cluster file first needs it: a file without
+arguments, component configuration and patches needs none.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -57,22 +58,23 @@ class Programs:
 
 
 @functools.cache
-def of_minor(minor: int) -> Programs | None:
-    """Return the table of v1.``minor``, or None if there is none."""
-    file = files("kgen.facts") / "tables" / f"v1.{minor}.json"
-    try:
-        table = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    gates = {name: _gate(text) for name, text in table["gates"].items()}
-    lacking = table["gatesLackingIn"]
+def of_minor(minor: str) -> Programs:
+    """Return the table of a supported minor, which is written ``v1.37``."""
+    file = files("kgen.facts") / "tables" / f"{minor}.json"
+    table = json.loads(file.read_text(encoding="utf-8"))
+    gates = table["gates"]
+    lacking, differing = table["gatesLackingIn"], table["gatesDifferingIn"]
     version = versions.parse_version(table["version"])
     assert version is not None  # noqa: S101 a test reads every table
     return Programs(
         version,
         table["flags"],
         {
-            program: {name: gate for name, gate in gates.items() if program not in lacking.get(name, ())}
+            program: {
+                name: _gate(text)
+                for name, text in (gates | differing.get(program, {})).items()
+                if program not in lacking.get(name, ())
+            }
             for program in table["flags"]
         },
         tuple(table["admissionPlugins"]),
@@ -84,9 +86,14 @@ def of_minor(minor: int) -> Programs | None:
     )
 
 
-def of(version: Version) -> Programs | None:
-    """Return the table that holds for a version, or None if there is none."""
-    return of_minor(version.minor)
+def of(version: Version) -> Programs:
+    """Return the table that holds for a supported version."""
+    return of_minor(f"v{version.major}.{version.minor}")
+
+
+def minors_with(is_so: Callable[[Programs], bool]) -> list[str]:
+    """Return the supported minors whose tables are so, oldest first."""
+    return [minor for minor in versions.supported_minors() if is_so(of_minor(minor))]
 
 
 def _gate(text: str) -> Gate:

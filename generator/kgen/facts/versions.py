@@ -132,9 +132,12 @@ def _etcd_numbers(version: Version, image_tag: str) -> tuple[int, int, int, bool
 def etcd_flags_are_experimental(version: Version, image_tag: str = "") -> bool:
     """Return whether kubeadm gives etcd the flags of etcd 3.5 and older.
 
-    kubeadm v1.34 and v1.35 look at etcd's version; the others always do the same.
+    kubeadm v1.34 and v1.35 look at etcd's version, which they cannot read beside a digest; the others always do the
+    same.
     """
     if version.minor in (34, 35):
+        if "@" in image_tag:
+            return True
         numbers = _etcd_numbers(version, image_tag)
         return numbers is None or numbers < (3, 6, 0, True)
     return version.minor < 34
@@ -188,15 +191,6 @@ def has_reached(version: Version, minor: int) -> bool:
 def takes_p384(version: Version) -> bool:
     """Return whether kubeadm knows the algorithm ``ECDSA-P384``."""
     return version.minor >= 34
-
-
-_KUBELET_FIELDS_SINCE = {"defaultPodSysctls": 37, "memoryReservationPolicy": 36, "tlsCurvePreferences": 36}
-
-
-def kubelet_field_since(version: Version, field: str) -> str:
-    """Return the minor that added a field of KubeletConfiguration if ``version`` is older, else an empty text."""
-    since = _KUBELET_FIELDS_SINCE.get(field, 0)
-    return "" if version.minor >= since else f"v1.{since}"
 
 
 _LAST_WITH_GATE = {

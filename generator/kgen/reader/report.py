@@ -97,6 +97,6 @@ def one_of(names: Iterable[str]) -> str:
 
 
 def all_of(names: Iterable[str]) -> str:
-    """Return the names as a list for a sentence, with *and* before the last one."""
-    *first, last = names
+    """Return the names as a list for a sentence, with *and* before the last one; empty without names."""
+    *first, last = [*names] or [""]
     return f"{', '.join(first)} and {last}" if first else last

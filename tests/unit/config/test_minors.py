@@ -1,6 +1,8 @@
-"""Each minor with a table takes the names of its own table, and refuses those that only another table has."""
+"""Each minor takes the names of its own table, and refuses those that only the tables of other minors have."""
 
+import itertools
 import json
+from pathlib import Path
 
 import pytest
 from tests.oracle import validate
@@ -10,9 +12,10 @@ from kgen.config.load import load_text
 from kgen.config.rules import arguments
 from kgen.errors import ProblemsError
 from kgen.facts import programs, versions
+from kgen.reader.report import all_of
 
-TABLES = {f"v1.{minor}": programs.of_minor(minor) for minor in versions.LAST_KNOWN_PATCH if programs.of_minor(minor)}
-MINORS = sorted(TABLES)
+MINORS = versions.supported_minors()
+TABLES = {minor: programs.of_minor(minor) for minor in MINORS}
 ARGUMENTS = {
     "apiServer": lambda given: {"apiServer": {"extraArgs": given}},
     "controllerManager": lambda given: {"controllerManager": {"extraArgs": given}},
@@ -30,6 +33,7 @@ def refused(minor, code, words, **fields):
         load_text(json.dumps(cluster), "cluster.yaml")
     except ProblemsError as error:
         found = [problem for problem in error.problems if problem.code == code and words in problem.message]
+        assert all(f"{version}: " in problem.message or f" {version} " in problem.message for problem in found)
         return {(problem.field, problem.message): problem.hint for problem in found}
     return {}
 
@@ -42,28 +46,45 @@ def names(of):
 
 
 def check(minor, known, found, name_of):
-    """Compare what was refused with the names that the minor lacks; each has a hint."""
+    """Compare what was refused with the names that the minor lacks; each hint says which minors have the name."""
     hints = {name_of(*place): hint for place, hint in found.items()}
     assert hints.keys() == {name for name, minors in known.items() if minor not in minors}
-    assert all(hints.values())
+    for name, hint in hints.items():
+        assert f"it exists only in {all_of(known[name])}; " in hint, (name, hint)
+        assert hint.endswith(("remove it", "?"))
 
 
 def last_word(_, message):
     return message.split()[-1].strip("'")
 
 
-def test_the_oldest_and_the_newest_minor_have_a_table():
-    assert {versions.supported_minors()[0], versions.supported_minors()[-1]} <= TABLES.keys()
+def test_there_is_a_table_of_a_known_release_for_each_minor():
+    assert [file.stem for file in sorted((Path(programs.__file__).parent / "tables").iterdir())] == MINORS
+    for minor, table in TABLES.items():
+        assert str(table.version).startswith(f"{minor}.")
+        assert versions.is_known_patch(table.version)
+        assert programs.of(table.version) is table
+        assert {"secure-port", "feature-gates"} <= table.flags["kube-apiserver"].keys()
+        assert {"Pod", "DaemonSet", "Deployment", "KubeletConfiguration"} <= table.types.keys()
+        assert table.gates["kubelet"]["AllAlpha"].stage == "alpha"
+
+
+def test_the_tables_differ_from_minor_to_minor():
+    for older, newer in itertools.pairwise(MINORS):
+        assert TABLES[older].flags != TABLES[newer].flags
+        assert TABLES[older].gates != TABLES[newer].gates
+        assert TABLES[older].types != TABLES[newer].types
 
 
 @pytest.mark.parametrize("component", ARGUMENTS)
 @pytest.mark.parametrize("minor", MINORS)
 def test_arguments(minor, component):
     program = arguments.PROGRAMS[component]
+    successors = {flag for of, flag, _ in arguments.SUCCESSORS if of == component}
     known = names(lambda table: table.flags[program])
     reserved = {name for name in known if any(row.matches(component, name) for row in arguments.RESERVED)}
     own = {flag for of, flag in arguments.OWN_FILES if of == component}
-    given = [{"name": name, "value": "1"} for name in sorted(known.keys() - reserved - own)]
+    given = [{"name": name, "value": "1"} for name in sorted(known.keys() - reserved - own - successors)]
     found = refused(minor, "K318", "has no argument", **ARGUMENTS[component](given))
     known = {each["name"]: known[each["name"]] for each in given}
     check(minor, known, found, lambda _, message: message.split("argument ")[1].split(":")[0])

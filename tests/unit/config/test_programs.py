@@ -5,7 +5,6 @@ import pytest
 from kgen.config.load import load_text
 from kgen.config.quantities import quantity, seconds
 from kgen.errors import ProblemsError
-from kgen.facts import programs, versions
 
 UNKNOWN_FLAG = "apiServer: {extraArgs: [{name: audit-log-maxagee, value: '30'}]}\n"
 
@@ -24,11 +23,6 @@ def test_names_that_are_not_there_are_a_warning_with_an_unknown_patch_release():
         ("K901", "kubernetesVersion"),
         ("K930", "apiServer.extraArgs[0].name"),
     ]
-
-
-def test_nothing_is_refused_without_a_table(monkeypatch):
-    monkeypatch.setattr(programs, "of", lambda version: None)
-    assert warnings(UNKNOWN_FLAG + "kubelet: {imageGCLowThresholdPercent: 90}\n") == []
 
 
 @pytest.mark.parametrize(
@@ -67,19 +61,6 @@ def test_gates_that_a_configuration_switches_on_count():
     load("kubelet: {featureGates: {DefaultPodSysctls: true}, defaultPodSysctls: {net.core.somaxconn: '1'}}")
     with pytest.raises(ProblemsError):
         load("kubelet: {defaultPodSysctls: {net.core.somaxconn: '1'}}")
-
-
-def test_every_table_is_of_a_supported_minor_and_complete():
-    newest = versions.newest().minor
-    assert programs.of_minor(newest)
-    for minor in range(newest - 10, newest + 2):
-        table = programs.of_minor(minor)
-        if table:
-            assert minor in versions.LAST_KNOWN_PATCH
-            assert versions.is_known_patch(table.version)
-            assert {"secure-port", "feature-gates"} <= table.flags["kube-apiserver"].keys()
-            assert {"Pod", "DaemonSet", "Deployment", "KubeletConfiguration"} <= table.types.keys()
-            assert table.gates["kubelet"]["AllAlpha"].stage == "alpha"
 
 
 @pytest.mark.parametrize(

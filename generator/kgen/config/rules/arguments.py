@@ -1,4 +1,4 @@
-"""Rules about extra arguments: those that kgen sets, those of older releases, and duplicates of a field.
+"""Rules about extra arguments: those that kgen sets, those that the program does not have, and duplicates of a field.
 
 An extra argument overrides kubeadm's default, as in kubeadm. kgen refuses only arguments that name the bundle's files
 or the cluster's identity, and flags that the programs do not have.
@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from kgen.config import unknown_names
 from kgen.config.rules.facts import Facts
 from kgen.facts import names, versions
 from kgen.reader.objects import Draft
-from kgen.reader.report import ALIKE, Report, nearest
+from kgen.reader.report import ALIKE, Report
+from kgen.reader.tree import Node
 
 PROGRAMS = {
     "apiServer": "kube-apiserver",
@@ -31,15 +33,11 @@ _FOLLOWS = "remove it: kgen computes it from the masters of this file"
 
 @dataclass(frozen=True)
 class Row:
-    """Arguments of some components by name, ``*`` for any characters, and what to do instead.
-
-    The row holds from the minor version ``since`` on; 0: in every version.
-    """
+    """Arguments of some components by name, ``*`` for any characters, and what to do instead."""
 
     components: tuple[str, ...]
     pattern: str
     hint: str
-    since: int = 0
 
     def matches(self, component: str, name: str) -> bool:
         """Return whether the row is about this argument."""
@@ -96,51 +94,21 @@ RESERVED = (
 )
 """Arguments that kgen sets. The first row that matches applies."""
 
-_DROP = "remove it"
-_CADVISOR = (
-    "application-metrics-count-limit",
-    "boot-id-file",
-    "container-hints",
-    "containerd",
-    "containerd-namespace",
-    "enable-load-reader",
-    "event-storage-*",
-    "global-housekeeping-interval",
-    "log-cadvisor-usage",
-    "machine-id-file",
-    "storage-driver-*",
-)
-GONE = (
-    Row(("apiServer",), "insecure-port", _DROP),
-    Row(("apiServer",), "insecure-bind-address", _DROP),
-    Row(_CONTROL_PLANE, "address", "use bind-address"),
-    Row(_CONTROL_PLANE, "port", "use secure-port"),
-    Row(("apiServer",), "service-account-api-audiences", "use api-audiences"),
-    Row(("apiServer",), "cloud-provider", _DROP),
-    Row(("apiServer",), "cloud-config", _DROP),
-    Row(("controllerManager",), "experimental-cluster-signing-duration", "use cluster-signing-duration"),
-    Row(("controllerManager",), "concurrent-service-syncs", _DROP, since=37),
-    Row(
-        ("controllerManager",),
+SUCCESSORS = (
+    *((component, "address", "use bind-address") for component in _CONTROL_PLANE),
+    *((component, "port", "use secure-port") for component in _CONTROL_PLANE),
+    ("apiServer", "service-account-api-audiences", "use api-audiences"),
+    ("controllerManager", "experimental-cluster-signing-duration", "use cluster-signing-duration"),
+    (
+        "controllerManager",
         "pod-eviction-timeout",
         "use tolerationSeconds of pods, or kube-apiserver's default-not-ready-toleration-seconds",
     ),
-    Row(("controllerManager",), "enable-taint-manager", f"{_DROP}: it is always on"),
-    Row(("kubelet",), "network-plugin", _DROP),
-    Row(("kubelet",), "cni-*", _DROP),
-    Row(("kubelet",), "docker-*", _DROP),
-    Row(("kubelet",), "non-masquerade-cidr", _DROP),
-    Row(("kubelet",), "container-runtime", _DROP),
-    Row(("kubelet",), "master-service-namespace", _DROP),
-    Row(("kubelet",), "keep-terminated-pod-volumes", _DROP),
-    Row(("kubelet",), "runonce", _DROP),
-    Row(("kubelet",), "register-schedulable", "use `taints:`", since=34),
-    Row(("kubelet",), "cloud-config", _DROP, since=34),
-    Row(("kubelet",), "pod-infra-container-image", "set the sandbox image in containerd's configuration", since=35),
-    *(Row(("kubelet",), pattern, _DROP, since=37) for pattern in _CADVISOR),
+    ("controllerManager", "enable-taint-manager", "remove it: it is always on"),
+    ("kubelet", "register-schedulable", "use `taints:`"),
+    ("kubelet", "pod-infra-container-image", "set the sandbox image in containerd's configuration"),
 )
-"""Flags of older releases: with one of them the program does not start. Where a minor has a table of its programs, the
-table says which flags are there, and the rows only have the hints."""
+"""What to use instead of flags that were removed, where the flag of the nearest name is not the answer."""
 
 FIELDS = (
     Row(("apiServer",), "advertise-address", "`address:` of the machine"),
@@ -160,13 +128,11 @@ def arguments(facts: Facts, report: Report) -> None:
             continue
         place = argument.at("name")
         reserved = _first(RESERVED, component, name)
-        gone = _first(_gone(facts), component, name)
         field = _first(FIELDS, component, name)
         if reserved:
             report.error(place, "K317", f"kgen sets {name} itself", reserved.hint)
-        elif _is_unknown(facts, component, name) if facts.programs else gone:
-            message = f"this Kubernetes version has no argument {name}: the program would not start"
-            facts.refuse(report, place, "K318", message, gone.hint if gone else _nearest(facts, component, name))
+        elif _is_unknown(facts, component, name):
+            _refuse_unknown(facts, report, place, component, name)
         elif field:
             message = f"{name} is overridden here only; the rest of the cluster follows its field"
             report.warn(place, "K903", message, f"use {field.hint}")
@@ -177,17 +143,15 @@ def _is_unknown(facts: Facts, component: str, name: str) -> bool:
     return bool(facts.programs and component in PROGRAMS and name not in facts.programs.flags[PROGRAMS[component]])
 
 
-def _nearest(facts: Facts, component: str, name: str) -> str:
-    """Return a hint with the flag that was probably meant."""
+def _refuse_unknown(facts: Facts, report: Report, place: Node, component: str, name: str) -> None:
     assert facts.programs is not None  # noqa: S101 without a table no flag is unknown
-    near = nearest(name, facts.programs.flags[PROGRAMS[component]], ALIKE)
-    return f"did you mean {near}?" if near else _DROP
-
-
-def _gone(facts: Facts) -> tuple[Row, ...]:
-    """Return the rows that hold in the file's version; if it could not be read, the rows that hold in every version."""
-    version = facts.version
-    return tuple(row for row in GONE if not row.since or (version and versions.has_reached(version, row.since)))
+    program = PROGRAMS[component]
+    successors = [hint for of, flag, hint in SUCCESSORS if (of, flag) == (component, name)]
+    nearest = unknown_names.hint(
+        name, facts.programs.flags[program], lambda table: name in table.flags[program], ALIKE, "remove it"
+    )
+    message = f"{program} {facts.programs.version} has no argument {name}: it would not start"
+    facts.refuse(report, place, "K318", message, successors[0] if successors else nearest)
 
 
 def _first(rows: tuple[Row, ...], component: str, name: str) -> Row | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kgen.config.rules.facts import Facts
-from kgen.facts import names, versions
+from kgen.facts import names
 from kgen.reader.objects import Draft
 from kgen.reader.report import Report, all_of, one_of, shown
 from kgen.reader.tree import Mapping, Node, Sequence
@@ -40,9 +40,7 @@ def _check(
     for found in mismatches:
         code = "K326" if found.is_unknown else "K209"
         message = f"{programs.version}: {found.message}" if found.is_unknown else found.message
-        later = versions.kubelet_field_since(programs.version, str(found.path[0])) if key == "kubelet" else ""
-        hint = f"remove it, or use {later}" if later and found.is_unknown else found.hint
-        facts.refuse(report, facts.below(key, *found.path, holder=holder), code, message, hint)
+        facts.refuse(report, facts.below(key, *found.path, holder=holder), code, message, found.hint)
     if mismatches:
         return
     check = kubelet_checks.check if program == "kubelet" else proxy_checks.check

@@ -28,7 +28,7 @@ class Facts:
 
     @cached_property
     def programs(self) -> Programs | None:
-        """Return what the programs of the version take; None if kgen has no table of its minor."""
+        """Return what the programs of the version take; None if the version could not be read."""
         return None if self.version is None else programs.of(self.version)
 
     def refuse(self, report: Report, place: Node, code: str, message: str, hint: str = "") -> None:

@@ -1,18 +1,20 @@
 """Rules about what the programs of the version have: values of arguments, feature gates, admission plugins.
 
-The tables come from the programs themselves (``kgen.facts.programs``). Without a table nothing is refused.
+The tables come from the programs themselves (``kgen.facts.programs``). Nothing is refused while the version could not
+be read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from kgen.config import gate_checks, own_values
+from kgen.config import gate_checks, own_values, unknown_names
 from kgen.config.rules.arguments import PROGRAMS, given
 from kgen.config.rules.facts import Facts
+from kgen.facts.programs import Programs
 from kgen.reader.objects import Draft
-from kgen.reader.report import Report, nearest, shown
+from kgen.reader.report import Report, shown
 from kgen.reader.tree import Node
 
 _BOOLEANS = ("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False")
@@ -23,6 +25,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DURATION = re.compile(r"[+-]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)")
 _BITS = {"int32": (-(2**31), 2**31), "int": (-(2**63), 2**63), "int64": (-(2**63), 2**63), "uint32": (0, 2**32)}
 _GATES_FLAG = "feature-gates"
+_WOULD_NOT_START = "the program would not start"
 
 
 def values_of_arguments(facts: Facts, report: Report) -> None:
@@ -37,7 +40,7 @@ def values_of_arguments(facts: Facts, report: Report) -> None:
         wrong = _wrong(value, flag_type) if flag_type and is_known else None
         if wrong:
             message = f"{argument.get('name')} takes {wrong}, not {shown(value)}"
-            facts.refuse(report, argument.at("value"), "K361", message, "the program would not start")
+            facts.refuse(report, argument.at("value"), "K361", message, _WOULD_NOT_START)
 
 
 def _wrong(value: str, flag_type: str) -> str:
@@ -99,14 +102,8 @@ def admission_plugins(facts: Facts, report: Report) -> None:
     seen: dict[str, tuple[str, str]] = {}
     for name, plugin, place in _listed(facts, "apiServer", ("enable-admission-plugins", "disable-admission-plugins")):
         if plugin not in programs.admission_plugins:
-            _unknown(
-                facts,
-                report,
-                place,
-                f"kube-apiserver has no admission plugin {shown(plugin)}",
-                plugin,
-                programs.admission_plugins,
-            )
+            message = f"kube-apiserver has no admission plugin {shown(plugin)}"
+            _unknown(facts, report, place, message, plugin, lambda table: table.admission_plugins)
         elif seen.setdefault(plugin, (name, plugin))[0] != name:
             message = f"the admission plugin {plugin} is both enabled and disabled"
             facts.refuse(report, place, "K363", message, "remove it from one of the arguments")
@@ -120,14 +117,8 @@ def controllers(facts: Facts, report: Report) -> None:
     for _, item, place in _listed(facts, "controllerManager", ("controllers",)):
         name = item.removeprefix("-")
         if name != "*" and name not in programs.controllers:
-            _unknown(
-                facts,
-                report,
-                place,
-                f"kube-controller-manager has no controller {shown(name)}",
-                name,
-                programs.controllers,
-            )
+            message = f"kube-controller-manager has no controller {shown(name)}"
+            _unknown(facts, report, place, message, name, lambda table: table.controllers)
 
 
 def _listed(facts: Facts, component: str, flags: tuple[str, ...]) -> Iterator[tuple[str, str, Node]]:
@@ -137,7 +128,11 @@ def _listed(facts: Facts, component: str, flags: tuple[str, ...]) -> Iterator[tu
                 yield argument.get("name"), item.strip(), argument.at("value")
 
 
-def _unknown(facts: Facts, report: Report, place: Node, message: str, name: str, known: Iterable[str]) -> None:
-    near = nearest(name, known)
-    hint = f"did you mean {near}?" if near else "remove it: the program would not start"
-    facts.refuse(report, place, "K363", message, hint)
+def _unknown(
+    facts: Facts, report: Report, place: Node, message: str, name: str, known: Callable[[Programs], tuple[str, ...]]
+) -> None:
+    assert facts.programs is not None  # noqa: S101 the callers have looked
+    hint = unknown_names.hint(
+        name, known(facts.programs), lambda table: name in known(table), otherwise=f"remove it: {_WOULD_NOT_START}"
+    )
+    facts.refuse(report, place, "K363", f"{facts.programs.version}: {message}", hint)

@@ -39,7 +39,7 @@ def version_is_known(facts: Facts, report: Report) -> None:
 
 
 def version_has_it(facts: Facts, report: Report) -> None:
-    """Refuse fields that a later version of Kubernetes introduced."""
+    """Refuse a value that a later version of kubeadm introduced."""
     version = facts.version
     if version is None:
         return
@@ -52,12 +52,6 @@ def version_has_it(facts: Facts, report: Report) -> None:
             f"kubeadm {version} does not know {algorithm}",
             "use ECDSA-P256, or kubernetesVersion v1.34 or later",
         )
-    for holder in (facts.root, *facts.documents) if facts.programs is None else ():
-        for field in holder.get("kubelet") or {}:
-            since = versions.kubelet_field_since(version, field)
-            if since:
-                message = f"the kubelet of {version} has no field {field}"
-                report.error(_below(holder.at("kubelet"), field), "K326", message, f"remove it, or use {since}")
 
 
 def format_is_given(facts: Facts, report: Report) -> None:
