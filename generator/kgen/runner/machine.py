@@ -88,11 +88,14 @@ def without_payload(data: Any) -> Any:
 
 
 def forget(values: dict[str, Any]) -> None:
-    """Take the payload out of what cloud-init knows of its data source; metadata may hold the user-data, too."""
+    """Take the payload out of what cloud-init knows of its data source; metadata may hold the user-data, too.
+
+    At a boot that is not the first one, cloud-init has the user-data's write_files among its settings.
+    """
     for name, value in values.items():
         if isinstance(value, dict):
             forget(value)
-        elif re.search("(user|vendor|custom)[-_]?data", str(name), re.I):
+        elif re.search("(user|vendor|custom)[-_]?data|^write_files", str(name), re.I):
             values[name] = without_payload(value)
 
 

@@ -35,7 +35,7 @@ def take(run: Run, text: str) -> None:
     except (ValueError, KeyError, TypeError):
         found, is_whole = FORMATS[0], False
     if found not in FORMATS:
-        error = f"the payload has format {found}, this program takes format {' or '.join(map(str, FORMATS))}"
+        error = f"the payload has format {found}, this program takes {' or '.join(map(str, FORMATS))}"
         hint = "make a new image with kgen bake, or render with the kgen that made this one"
         raise Stop(PAYLOAD_UNUSABLE, error, hint)
     if not is_whole:

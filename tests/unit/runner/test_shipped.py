@@ -389,7 +389,7 @@ def test_a_payload_of_another_format_is_refused_in_one_sentence(machine, other):
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": other}))
     code, output = machine.run()
     assert code == 4
-    assert f"the payload has format {other}, this program takes format 2 or 3" in failure(output)
+    assert f"the payload has format {other}, this program takes 2 or 3" in failure(output)
     assert "kgen bake" in machine.status()["hint"]
     assert machine.tree() == {}
 
@@ -403,7 +403,7 @@ def test_an_image_made_by_another_kgen_boots_what_its_program_takes(tmp_path, fo
     ended, output = machine.run()
     if code:
         assert ended == code
-        assert "has format 2, this program takes format 1" in failure(output)
+        assert "has format 2, this program takes 1" in failure(output)
     else:
         assert "etcd-guard" in machine.steps()
 
