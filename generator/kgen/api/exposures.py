@@ -12,7 +12,8 @@ from kgen.api.publishing import published_files, published_machines, recorded_bu
 from kgen.config.load import load
 from kgen.errors import Problem
 from kgen.exposing import places
-from kgen.exposing.places import Place, PlaceKind, Secret
+from kgen.exposing.kinds import PLACE_KINDS, PlaceKind
+from kgen.exposing.places import Place, Secret
 from kgen.exposing.readers import readers
 from kgen.model import Cluster
 from kgen.output import lock
@@ -73,7 +74,7 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
     for name, place in places.places(Pipeline(loaded.cluster, bundle), found, reviewed, members, published):
         lies[name][place] = None
     report = tuple((found[name], tuple(listed)) for name, listed in lies.items())
-    kinds = [kind for kind in places.PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
+    kinds = [kind for kind in PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
     return ExposureReport(
         root,
         loaded.cluster.provider,

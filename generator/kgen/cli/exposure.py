@@ -11,23 +11,12 @@ import click
 
 from kgen.cli import arguments, console
 from kgen.errors import ExitCode
+from kgen.exposing.kinds import PLACE_KINDS
 
 if TYPE_CHECKING:
     from kgen.api import ExposureReport
     from kgen.exposing.places import Place
 
-_PLACES = (
-    "bundle",
-    "clusterFile",
-    "kubeconfigs",
-    "api",
-    "userData",
-    "documents",
-    "bucket",
-    "reviewTree",
-    "seeds",
-    "machines",
-)
 _MOST_NAMES = 3
 
 
@@ -35,7 +24,7 @@ _MOST_NAMES = 3
 @arguments.CLUSTER_FILE
 @click.option(
     "--fail-on",
-    type=click.Choice(_PLACES),
+    type=click.Choice(PLACE_KINDS),
     multiple=True,
     help="Exit 3 if a secret lies in such a place. May be given several times.",
 )
@@ -79,7 +68,12 @@ def _rows(report: ExposureReport) -> Iterator[tuple[str, ...]]:
         for place in places:
             kinds.setdefault(place.kind, []).append(place)
     for row, (secret, kinds) in groups.items():
-        yield row, "; ".join(_where(kind, kinds[kind]) for kind in _PLACES if kind in kinds), secret.reach, secret.power
+        yield (
+            row,
+            "; ".join(_where(kind, kinds[kind]) for kind in PLACE_KINDS if kind in kinds),
+            secret.reach,
+            secret.power,
+        )
 
 
 def _where(kind: str, places: Sequence[Place]) -> str:

@@ -9,35 +9,19 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Literal
 from urllib.parse import urlsplit
 
 from kgen.content import kubeconfig
 from kgen.content.files import environment_quoted
 from kgen.emitters import cluster_files, review_tree, seed, stub
 from kgen.exposing import powers
+from kgen.exposing.kinds import PlaceKind
 from kgen.exposing.powers import Reach
 from kgen.model import Cluster, Machine
 from kgen.payload import ApiObject, Content, Payload, Pem, PemBase64
 from kgen.pipeline import Pipeline
 from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
 from kgen.secrets_bundle.model import Bundle
-
-PlaceKind = Literal[
-    "bundle", "clusterFile", "kubeconfigs", "api", "userData", "documents", "bucket", "reviewTree", "seeds", "machines"
-]
-PLACE_KINDS: tuple[PlaceKind, ...] = (
-    "bundle",
-    "clusterFile",
-    "kubeconfigs",
-    "api",
-    "userData",
-    "documents",
-    "bucket",
-    "reviewTree",
-    "seeds",
-    "machines",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgen.exposing.places import PlaceKind
+from kgen.exposing.kinds import PlaceKind
 from kgen.facts.providers import PROVIDERS
 
 _DISK = "you and root on this computer (mode 0600), and whoever has a backup or a copy of the file"
