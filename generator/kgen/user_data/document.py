@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import struct
+import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,13 +33,6 @@ _BEFORE_FIRST_BOOT = frozenset(
 _HOLD = f"""\
 # The first boot begins in runcmd, after the packages and commands below.
 [ -e {names.DONE_PATH} ] || {{ mkdir -p {names.HOLD_PATH.parent}; touch {names.HOLD_PATH}; }}
-"""
-_AGAIN = f"""\
-# Until this machine is done, every boot fetches again.
-[ -e {names.DONE_PATH} ] || for module in set_hostname users_groups write_files ntp runcmd scripts_user; do
-  rm -f /var/lib/cloud/instance/sem/config_$module
-done
-sync
 """
 _GO = f"rm -f {names.HOLD_PATH}\n"
 _NEEDS_IMAGE = f"""\
@@ -81,8 +75,12 @@ class Shared:
         before, after = _compressor(), self._compressor.copy()
         blocks = before.compress(opening.encode()) + before.flush(zlib.Z_SYNC_FLUSH)
         blocks += self._blocks + after.compress(ending.encode()) + after.flush()
-        trailer = struct.pack("<LL", zlib.crc32(text), len(text) & 0xFFFFFFFF)
-        return Document(text, _GZIP_HEADER + blocks + trailer)
+        return Document(text, _gzip(text, blocks))
+
+
+def _gzip(text: bytes, blocks: bytes) -> bytes:
+    """Return the gzip member (RFC 1952) of ``text``, whose deflate stream is ``blocks``."""
+    return _GZIP_HEADER + blocks + struct.pack("<LL", zlib.crc32(text), len(text) & 0xFFFFFFFF)
 
 
 def _compressor() -> Any:
@@ -175,7 +173,12 @@ def image_deliver() -> str:
 
 def stub_bootcmd(cluster: Cluster, role: Role) -> str:
     """Return what ``bootcmd`` does in a stub. An image waits for runcmd, which fetches what the image begins with."""
-    return bootcmd(cluster, role) + _HOLD if cluster.runner == "baked" else _AGAIN
+    if cluster.runner == "baked":
+        return bootcmd(cluster, role) + _HOLD
+    deliver = resources.template_text("cloud-init/deliver.sh")
+    # A stub has room for the loop over cloud-init's modules only, not for the repair of the network's files.
+    loop = textwrap.dedent(deliver[deliver.index("  for module in") : deliver.index("  lost=")])
+    return f"# Until this machine is done, every boot fetches again.\n[ -e {names.DONE_PATH} ] || {loop}sync\n"
 
 
 def stub_start(cluster: Cluster) -> str:
@@ -186,8 +189,7 @@ def stub_start(cluster: Cluster) -> str:
 def compressed(text: bytes) -> bytes:
     """Return the gzip of a whole document, with the header that every document has."""
     compressor = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
-    trailer = struct.pack("<LL", zlib.crc32(text), len(text) & 0xFFFFFFFF)
-    return _GZIP_HEADER + compressor.compress(text) + compressor.flush() + trailer
+    return _gzip(text, compressor.compress(text) + compressor.flush())
 
 
 def ending(payload_json: str, *, is_text: bool = False) -> str:
