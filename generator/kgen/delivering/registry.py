@@ -136,10 +136,10 @@ class Registry:
             return "unknown"
         if not self.has_right_address(entry, address):
             wanted = ", ".join(map(str, self._wanted(entry)))
-            self._refuse(entry, f"asked for {document} from {address}, but its address is {wanted}", address)
+            self.refuse(entry, f"asked for {document} from {address}, but its address is {wanted}", address)
             return "address"
         if entry.taken_at is not None and self._is_over(entry, document):
-            self._refuse(entry, f"asked for {document} again, after its user-data was taken", address)
+            self.refuse(entry, f"asked for {document} again, after its user-data was taken", address)
             return "taken"
         if not entry.target.addresses and entry.pinned is None:
             entry.pinned = plain(address)
@@ -153,10 +153,6 @@ class Registry:
     def loader(self, entry: Entry, address: str) -> None:
         """Record that the machine's loader has got its boot script."""
         self._advance(entry, "loader", "got its boot script", address)
-
-    def refuse_loader(self, entry: Entry, why: str, address: str) -> None:
-        """Record that the machine's loader has got a script that does not start it."""
-        self._refuse(entry, why, address)
 
     def stranger(self, text: str, address: str) -> None:
         """Record a request of a machine that is not in the cluster file."""
@@ -199,7 +195,8 @@ class Registry:
         entry.seen_from = address or entry.seen_from
         self._on_event(Event(entry.target.name, entry.stage, text, address))
 
-    def _refuse(self, entry: Entry, text: str, address: str) -> None:
+    def refuse(self, entry: Entry, text: str, address: str) -> None:
+        """Record that the machine did not get what it asked for."""
         entry.last = f"refused: {text}"
         self._tell(Event(entry.target.name, entry.stage, text, address, is_refusal=True))
 

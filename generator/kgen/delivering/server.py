@@ -20,6 +20,7 @@ from typing import Any, Literal
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from kgen import engine
 from kgen.delivering import ipxe
 from kgen.delivering.acknowledgement import Acknowledgement, reset
 from kgen.delivering.registry import DOCUMENTS, Entry, Registry
@@ -210,14 +211,14 @@ class Service:
             return ipxe.unknown(content.cluster)
         name = entry.target.name
         if entry.is_served:
-            registry.refuse_loader(entry, "asked for its boot script again, after its user-data was taken", address)
+            registry.refuse(entry, "asked for its boot script again, after its user-data was taken", address)
             return ipxe.taken(name)
         if not registry.has_right_address(entry, address):
             wanted = ", ".join(map(str, entry.target.addresses or (entry.pinned,)))
-            registry.refuse_loader(entry, f"asked for its boot script from {address}, not from {wanted}", address)
+            registry.refuse(entry, f"asked for its boot script from {address}, not from {wanted}", address)
             return ipxe.wrong_address(name, wanted)
         if not content.boot:
-            registry.refuse_loader(entry, "asked for its boot script, but there are no boot files", address)
+            registry.refuse(entry, "asked for its boot script, but there are no boot files", address)
             return ipxe.no_boot_files()
         registry.loader(entry, address)
         seed = ipxe.seed_argument(content.instance_id(name), f"{base}/{entry.token}/{name}/")
@@ -300,7 +301,8 @@ class Service:
 
 def _vendor_data(url: str) -> bytes:
     """Return vendor-data that makes cloud-init report the end of its last stage. It is not repeated for long."""
-    return f'#cloud-config\nphone_home: {{url: "{url}", post: [instance_id, hostname], tries: 3}}\n'.encode()
+    phone_home = {"url": url, "post": ["instance_id", "hostname"], "tries": 3}
+    return f"#cloud-config\n{engine.to_yaml({'phone_home': phone_home})}".encode()
 
 
 def _refused(why: Literal["unknown", "address", "taken"]) -> web.Response:
