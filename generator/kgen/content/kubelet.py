@@ -17,7 +17,7 @@ from kgen.errors import Problem, ProblemsError
 from kgen.facts import names, programs, versions
 from kgen.facts.labels import kubelet_may_set
 from kgen.facts.versions import Version
-from kgen.model import Cluster, Machine, Patch
+from kgen.model import Argument, Cluster, Machine, Patch
 
 _ZERO_DURATIONS = (
     "cpuManagerReconcilePeriod",
@@ -124,7 +124,10 @@ def instance_config(machine: Machine) -> str:
 
 def flags_env(cluster: Cluster, machine: Machine) -> str:
     """Return ``kubeadm-flags.env``: kubeadm's arguments, and the labels, taints and address of this machine's Node."""
-    arguments = flags.join(_defaults(cluster, machine), machine.registration.kubelet_extra_args)
+    extra = machine.registration.kubelet_extra_args
+    given = {argument.name for argument in extra}
+    own = [Argument(name, value) for name, value in own_arguments(cluster, machine).items() if name not in given]
+    arguments = flags.join(_defaults(cluster, machine), [*own, *extra])
     quoted = " ".join(arguments).replace("\\", "\\\\").replace('"', '\\"')
     return f'KUBELET_KUBEADM_ARGS="{quoted}"\n'
 
@@ -136,14 +139,16 @@ def _defaults(cluster: Cluster, machine: Machine) -> dict[str, str]:
         defaults["container-runtime-endpoint"] = machine.registration.cri_socket
     if versions.tells_kubelet_the_pause_image(version):
         defaults["pod-infra-container-image"] = images.pause(cluster)
-    defaults |= own_arguments(cluster, machine)
     if machine.role == "node" and machine.taints:  # the taints of masters are set through the API, as kubeadm does
         defaults["register-with-taints"] = flags.comma_list(machine.taints)
     return defaults
 
 
 def own_arguments(cluster: Cluster, machine: Machine) -> dict[str, str]:
-    """Return the arguments for which kubeadm has no field: the machine's name, address and labels."""
+    """Return the arguments for which kubeadm has no field: the machine's name, address and labels.
+
+    For kubeadm they are extra arguments, so they stand behind its defaults.
+    """
     own = {}
     if not cluster.set_hostname and not machine.is_pool:
         own["hostname-override"] = machine.name

@@ -26,8 +26,8 @@ def test_addresses_labels_and_taints_become_arguments():
         taints=(Taint("k", "NoSchedule"), Taint("l", "NoExecute", "v")),
     )
     assert flags_env(machine) == (
-        'KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.1,fd00::1 --node-labels=a=b,rack=r7'
-        ' --register-with-taints=k:NoSchedule,l=v:NoExecute"\n'
+        'KUBELET_KUBEADM_ARGS="--register-with-taints=k:NoSchedule,l=v:NoExecute'
+        ' --node-ip=10.0.0.1,fd00::1 --node-labels=a=b,rack=r7"\n'
     )
 
 
