@@ -25,6 +25,7 @@ from tests.control_plane import deployment
 from tests.control_plane.deployment import Deployment
 from tests.control_plane.machines import Bench
 from tests.control_plane.machines import Machine as Neighbour
+from tests.installed import kgen
 
 MASTER = f"{PREFIX}.11"
 NODE, LATE_NODE, CLONE = 21, 22, 23
@@ -329,7 +330,7 @@ def test_a_corrected_payload_is_taken_after_a_failed_first_boot(machine: Machine
     text = cluster.cluster_file.read_text(encoding="utf-8")
     node = f"address: {PREFIX}.{NODE}"
     cluster.cluster_file.write_text(text.replace(node, f"{node}, labels: {{corrected: 'yes'}}"), encoding="utf-8")
-    deployment.kgen("render", cluster.cluster_file, "--output", cluster.outputs.parent, "--quiet")
+    kgen("render", cluster.cluster_file, "--output", cluster.outputs.parent, "--quiet")
     document = yaml.safe_load(cluster.user_data("w1").read_text(encoding="utf-8"))
     (payload,) = (each["content"] for each in document["write_files"] if each["path"] == PAYLOAD)
     delivered = base64.b64encode(payload.encode()).decode()

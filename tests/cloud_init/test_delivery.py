@@ -3,14 +3,13 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.components import cloudinit
+from tests.installed import kgen
 
 from kgen.facts import names
 from kgen.firstboot import program as runner_source
@@ -68,9 +67,7 @@ DOCUMENTS = ("m1", "m2", "w1", "workers", "disks", "own")
 def user_data(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("cluster")
     (directory / "cluster.yaml").write_text(CLUSTER, encoding="utf-8")
-    kgen = Path(sys.executable).with_name("kgen")
-    done = subprocess.run([kgen, "render", "cluster.yaml"], cwd=directory, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    kgen("render", "cluster.yaml", directory=directory)
     return directory / "outputs/seeds/user-data"
 
 

@@ -6,8 +6,6 @@ import gzip
 import json
 import shutil
 import socket
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.components import cloudinit
+from tests.installed import kgen
 
 pytestmark = pytest.mark.real
 
@@ -36,9 +35,7 @@ SEED = "var/lib/cloud/seed/nocloud"
 def document(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("cluster")
     (directory / "cluster.yaml").write_text(CLUSTER, encoding="utf-8")
-    kgen = Path(sys.executable).with_name("kgen")
-    done = subprocess.run([kgen, "render", "cluster.yaml"], cwd=directory, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    kgen("render", "cluster.yaml", directory=directory)
     return directory / "outputs/later/user-data/m1.yaml"
 
 

@@ -4,12 +4,12 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.components import cloudinit
+from tests.installed import kgen
 
 pytestmark = pytest.mark.real
 
@@ -45,10 +45,8 @@ def seeds(tmp_path_factory) -> Path:
         "pools": [{"name": "workers", "role": "node"}],
     }
     (directory / "cluster.yaml").write_text(json.dumps(cluster), encoding="utf-8")
-    kgen = Path(sys.executable).with_name("kgen")
-    for words in (("render",), ("seed", "--pool", "workers", "--name", "w7")):
-        done = subprocess.run([kgen, *words, "cluster.yaml"], cwd=directory, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    kgen("render", "cluster.yaml", directory=directory)
+    kgen("seed", "--pool", "workers", "--name", "w7", "cluster.yaml", directory=directory)
     return directory / "outputs/seeds/seed"
 
 

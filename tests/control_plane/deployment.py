@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import yaml
 from kgen.firstboot import payload_json
 from tests.components import golang
 from tests.control_plane.machines import Bench, Machine, Running
+from tests.installed import kgen
 
 KUBERNETES = "1.37.2"
 ETCD = "3.7.0"
@@ -32,14 +32,6 @@ DRY_RUN = "/tmp/join"
 STATUS = "run/kgen/status.json"
 ADMIN = "etc/kubernetes/admin.conf"
 SUPER_ADMIN = "etc/kubernetes/super-admin.conf"
-
-
-def kgen(*words: str | Path) -> str:
-    """Run the installed ``kgen`` as a user does and return its stdout."""
-    command = [str(Path(sys.executable).with_name("kgen")), *map(str, words)]
-    done = subprocess.run(command, text=True, capture_output=True)
-    assert done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @dataclass

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.control_plane import deployment, tree
 from tests.control_plane.conftest import HERE
-from tests.control_plane.deployment import Deployment, api, kgen, kubectl
+from tests.control_plane.deployment import Deployment, api, kubectl
 from tests.control_plane.machines import Bench, Machine, Running
+from tests.installed import kgen
 
 ADDRESS = "10.71.0.11"
 COPIES = "var/lib/kgen/replaced"

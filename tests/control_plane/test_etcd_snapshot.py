@@ -14,6 +14,7 @@ from tests.control_plane.conftest import HERE
 from tests.control_plane.deployment import ETCD, ETCD_DATA, Deployment, api, kubectl
 from tests.control_plane.machines import Bench, Machine
 from tests.control_plane.test_outside import run
+from tests.installed import kgen
 
 ADDRESS = "10.71.0.11"
 PEER_URL = f"https://{ADDRESS}:2380"
@@ -39,7 +40,7 @@ def snapshot(lone: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Path
     assert f"{path}: {path.stat().st_size:,} bytes from https://{ADDRESS}:2379, revision " in out
     kubectl(m1, "create", "configmap", "after")
     assert run(m1, "status", lone.cluster_file)[0] == 0
-    deployment.kgen("render", lone.cluster_file, "--output", lone.outputs.parent, "--quiet")
+    kgen("render", lone.cluster_file, "--output", lone.outputs.parent, "--quiet")
     return path
 
 

@@ -17,9 +17,10 @@ from tests import clusters
 from tests.components import golang
 from tests.control_plane import deployment, objects, tree
 from tests.control_plane.conftest import HERE
-from tests.control_plane.deployment import ETCD, Deployment, api, kgen, kubectl
+from tests.control_plane.deployment import ETCD, Deployment, api, kubectl
 from tests.control_plane.machines import Bench, Machine, until
 from tests.control_plane.test_outside import run
+from tests.installed import kgen
 
 MEMBERS = {f"e{number}": f"10.74.0.3{number}" for number in (1, 2, 3)}
 MASTERS = {"m1": "10.74.0.11", "m2": "10.74.0.12"}

@@ -20,12 +20,12 @@ from tests.control_plane.deployment import (
     Deployment,
     dry_run_join,
     join_command,
-    kgen,
     kubectl,
 )
 from tests.control_plane.http_get import http_status
 from tests.control_plane.machines import Bench, Machine, until
 from tests.control_plane.test_apply import ADDRESS, applied, rendered_with
+from tests.installed import kgen
 
 PLAIN = "correct-horse-battery-staple"
 POD = {

@@ -13,9 +13,10 @@ import yaml
 
 from tests.components import golang
 from tests.control_plane import deployment
-from tests.control_plane.deployment import ETCD, ETCD_TAG, KUBERNETES, Deployment, api, kgen, kubectl
+from tests.control_plane.deployment import ETCD, ETCD_TAG, KUBERNETES, Deployment, api, kubectl
 from tests.control_plane.machines import Bench, Machine, until
 from tests.control_plane.test_outside import KGEN
+from tests.installed import kgen
 
 ADDRESS = "10.75.0.11"
 NODE_ADDRESS = "10.75.0.21"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 from tests.control_plane.conftest import ENDPOINT_HOSTS
-from tests.control_plane.deployment import Deployment, kgen
+from tests.control_plane.deployment import Deployment
 from tests.control_plane.machines import Machine
+from tests.installed import KGEN, kgen
 
-KGEN = Path(sys.executable).with_name("kgen")
 MASTER = "https://10.71.0.11:6443"
 
 

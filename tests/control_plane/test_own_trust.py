@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests import corporate
 from tests.control_plane import deployment, issuer
 from tests.control_plane.conftest import HERE
-from tests.control_plane.deployment import Deployment, api, dry_run_join, join_command, kgen, kubectl
+from tests.control_plane.deployment import Deployment, api, dry_run_join, join_command, kubectl
 from tests.control_plane.issuer import Issuer
 from tests.control_plane.machines import Bench, Machine, until
 from tests.control_plane.test_apply import applied, rendered_with
 from tests.control_plane.test_outside import run
+from tests.installed import kgen
 
 CAS = ("ca", "etcd/ca", "front-proxy-ca")
 ADDRESS = "10.71.0.11"

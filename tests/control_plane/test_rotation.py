@@ -10,9 +10,10 @@ import yaml
 
 from tests.control_plane import deployment
 from tests.control_plane.conftest import ENDPOINT_HOSTS, HERE
-from tests.control_plane.deployment import SUPER_ADMIN, Deployment, kgen, kubectl
+from tests.control_plane.deployment import SUPER_ADMIN, Deployment, kubectl
 from tests.control_plane.machines import Bench, Machine
 from tests.control_plane.test_apply import applied, rendered_with
+from tests.installed import kgen
 
 pytestmark = pytest.mark.soak
 

@@ -16,6 +16,7 @@ from tests.control_plane import deployment, objects, tree
 from tests.control_plane.conftest import ENDPOINT_HOSTS
 from tests.control_plane.deployment import Deployment, api, kubectl
 from tests.control_plane.machines import Machine, until
+from tests.installed import kgen
 
 MASTERS = ("m1", "m2", "m3")
 ETCD_POD = "etc/kubernetes/manifests/etcd.yaml"
@@ -184,7 +185,7 @@ def test_a_new_master_is_refused_by_the_running_three(three: Deployment, tmp_pat
     bundle = yaml.safe_load(three.cluster_file.with_suffix(".secrets.yaml").read_text(encoding="utf-8"))
     bundle["masters"] += new
     deployment.write(tmp_path / "three.secrets.yaml", yaml.safe_dump(bundle), 0o600)
-    deployment.kgen("render", tmp_path / "three.yaml", "--output", tmp_path / "outputs")
+    kgen("render", tmp_path / "three.yaml", "--output", tmp_path / "outputs")
     machine = three.machine("m4", "10.73.0.14", user_data=tmp_path / "outputs/three/user-data/m4.yaml")
     try:
         deployment.finished(deployment.start_first_boot(machine), machine, expect=2)

@@ -2,11 +2,11 @@
 
 import re
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import pytest
+from tests.installed import kgen
 
 pytestmark = pytest.mark.real
 
@@ -31,10 +31,8 @@ CHROMIUM = ("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--di
 def page(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("cluster")
     (directory / "prod.yaml").write_text(CLUSTER, encoding="utf-8")
-    kgen = Path(sys.executable).with_name("kgen")
     for verb in ("render", "report"):
-        done = subprocess.run([kgen, verb, "prod.yaml"], cwd=directory, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        kgen(verb, "prod.yaml", directory=directory)
     return directory / "outputs/prod/report.html"
 
 

@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.components import cloudinit
+from tests.installed import KGEN, kgen
 
 pytestmark = pytest.mark.real
 
-KGEN = Path(sys.executable).with_name("kgen")
 NETWORK = {"version": 2, "ethernets": {"eth0": {"addresses": ["10.0.0.21/24"]}}}
 PHONE = "cloud_final_modules: [phone_home]\n"
 
@@ -34,8 +33,7 @@ def directory(tmp_path_factory) -> Path:
         ],
     }
     (directory / "cluster.yaml").write_text(json.dumps(cluster), encoding="utf-8")
-    done = subprocess.run([KGEN, "render", "cluster.yaml"], cwd=directory, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    kgen("render", "cluster.yaml", directory=directory)
     return directory
 
 

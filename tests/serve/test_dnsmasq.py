@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.real
+from tests.installed import KGEN, kgen
 
-KGEN = Path(sys.executable).with_name("kgen")
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,7 @@ def directory(tmp_path_factory) -> Path:
         "machines": machines,
     }
     (directory / "cluster.yaml").write_text(json.dumps(cluster), encoding="utf-8")
-    done = subprocess.run([KGEN, "render", "cluster.yaml"], cwd=directory, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    kgen("render", "cluster.yaml", directory=directory)
     return directory
 
 
