@@ -15,6 +15,7 @@ from . import cache, cloudinit, containers, debian, golang, machine_image
 
 KUBERNETES_VERSION = "1.37.2"
 ETCD_VERSION = "3.7.0"
+AGE_VERSION = "1.3.1"
 PYTHON_SUITES = ("bullseye", "forky")  # the oldest and the newest Python the runner meets
 
 Component = tuple[str, Callable[[], Path]]
@@ -44,6 +45,7 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
         ("Kubernetes", lambda: golang.kubernetes(KUBERNETES_VERSION)),
         ("probes", lambda: golang.probes(KUBERNETES_VERSION)),
         ("etcd", lambda: golang.etcd(ETCD_VERSION)),
+        ("age", lambda: golang.age(AGE_VERSION)),
         ("etcdutl", lambda: golang.etcd(ETCD_VERSION, ("etcdutl",))),
         *(
             (f"cloud-init {version}", lambda suite=suite: cloudinit.tree(suite))

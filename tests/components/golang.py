@@ -159,6 +159,24 @@ def _build_etcd(version: str, commands: tuple[str, ...], directory: Path) -> Non
         shutil.rmtree(build)
 
 
+def age(version: str) -> Path:
+    """Return a directory with ``age`` and ``age-keygen`` of ``version`` (``1.3.1``)."""
+    recipe = cache.recipe_hash(version, inspect.getsource(_build_age))
+    return cache.ensure(f"age-{version}", recipe, lambda directory: _build_age(version, directory))
+
+
+def _build_age(version: str, directory: Path) -> None:
+    compiler = go()
+    build = directory / "build"
+    build.mkdir()
+    (build / "go.mod").write_text("module kgen.test/age\n\ngo 1.26\n", encoding="utf-8")
+    cache.run([compiler, "get", f"filippo.io/age/cmd/age@v{version}"], cwd=build, env=_ENV)
+    programs = [f"filippo.io/age/cmd/{name}" for name in ("age", "age-keygen")]
+    flags = ["-trimpath", "-ldflags", "-s -w"]
+    cache.run([compiler, "build", *flags, "-o", f"{directory}/", *programs], cwd=build, env=_ENV)
+    shutil.rmtree(build)
+
+
 def coredns(version: str) -> Path:
     """Return a directory with ``coredns`` of ``version`` (``1.14.6``)."""
     recipe = cache.recipe_hash(version, inspect.getsource(_build_coredns))

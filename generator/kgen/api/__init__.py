@@ -19,6 +19,14 @@ from kgen.api.bundle import (
     routes,
     signing_requests,
 )
+from kgen.api.bundle_file import (
+    BundleFile,
+    decrypt_bundle,
+    edit_recipients,
+    encrypt_bundle,
+    passphrase_in,
+    use_identity,
+)
 from kgen.api.comparison import Comparison, compare
 from kgen.api.exposures import ExposureReport, exposures
 from kgen.api.image import (
@@ -51,6 +59,7 @@ __all__ = [
     "Artifact",
     "Attachment",
     "BakeResult",
+    "BundleFile",
     "Comparison",
     "Difference",
     "ExposureReport",
@@ -70,8 +79,11 @@ __all__ = [
     "certificates",
     "compare",
     "container_images",
+    "decrypt_bundle",
     "describe",
+    "edit_recipients",
     "emit",
+    "encrypt_bundle",
     "etcd_snapshot",
     "expiry_warnings",
     "export_kubeadm",
@@ -80,6 +92,7 @@ __all__ = [
     "join_command",
     "kubeadm_text",
     "load",
+    "passphrase_in",
     "policies",
     "publish",
     "pull_container_images",
@@ -95,6 +108,7 @@ __all__ = [
     "signing_requests",
     "status",
     "unpublish",
+    "use_identity",
     "verify_image",
     "wait",
     "write_new_bundle",

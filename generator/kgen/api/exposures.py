@@ -51,6 +51,8 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
     loaded = load(cluster_file)
     bundle_path = store.path_for(cluster_file)
     bundle = populate(existing_bundle(cluster_file), loaded.cluster, datetime.now(UTC)).bundle
+    encryption = store.encryption_of(store.content(bundle_path) or b"")
+    bundle_kind: PlaceKind = "bundle" if encryption == "none" else "encryptedBundle"
     root = output / loaded.cluster.name
     with disk_errors(root):
         recorded = lock.read(root)
@@ -68,7 +70,7 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         is_given = secret.row == "password of the HTTP proxy" or name in {
             f"password hash of {user}" for user in in_file
         }
-        kind: PlaceKind = "clusterFile" if is_given else "bundle"
+        kind: PlaceKind = "clusterFile" if is_given else bundle_kind
         lies[name][Place(kind, str(cluster_file if is_given else bundle_path))] = None
     published = _published(root, loaded.cluster)
     for name, place in places.places(Pipeline(loaded.cluster, bundle), found, reviewed, members, published):

@@ -9,12 +9,37 @@ from typing import Any
 
 import click
 
+from kgen.cli import console
 from kgen.errors import ExitCode
 
-CLUSTER_FILE = click.argument("cluster_file", type=click.Path(path_type=Path))
+
+def _use_identity(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    from kgen.secrets_bundle import unlocking
+
+    unlocking.use(value, console.ask_passphrase)
+
+
+_IDENTITY = click.option(
+    "--identity",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    expose_value=False,
+    is_eager=True,
+    callback=_use_identity,
+    help="Decrypt the secrets bundle with this identity of age.  [default: KGEN_AGE_IDENTITY_FILE]",
+)
+
+
+def _cluster_file(**more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the argument for the cluster file, with the option that opens its bundle."""
+    argument = click.argument("cluster_file", type=click.Path(path_type=Path), **more)
+    return lambda function: _IDENTITY(argument(function))
+
+
+CLUSTER_FILE = _cluster_file()
 """A missing file or a directory is accepted here, because the loader's errors are better."""
 
-OPTIONAL_CLUSTER_FILE = click.argument("cluster_file", type=click.Path(path_type=Path), default="cluster.yaml")
+OPTIONAL_CLUSTER_FILE = _cluster_file(default="cluster.yaml")
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else.")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kgen.errors import KgenError, Problem, ProblemsError, describe
+from kgen.errors import InputError, KgenError, Problem, ProblemsError, describe
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -54,6 +54,22 @@ def out(text: str = "") -> None:
 def note(text: str) -> None:
     """Print a line to stderr: it is about the work, not a result."""
     click.echo(text, err=True, color=wants_colour())
+
+
+def ask_passphrase(prompt: str = "Passphrase of the secrets bundle: ") -> str:
+    """Return what somebody types at the terminal, which does not show it.
+
+    Raises:
+        InputError: there is no terminal.
+    """
+    import getpass
+
+    try:
+        Path("/dev/tty").open("rb").close()
+    except OSError:
+        hint = "let KGEN_AGE_PASSPHRASE_FILE name a file that holds it, or a descriptor: /dev/fd/3"
+        raise InputError("a passphrase is needed, and there is no terminal to ask for it", hint) from None
+    return getpass.getpass(prompt)
 
 
 def error(failure: KgenError) -> None:

@@ -25,8 +25,9 @@ _MOST_NAMES = 3
 @click.option(
     "--fail-on",
     type=click.Choice(PLACE_KINDS),
+    metavar="PLACE",
     multiple=True,
-    help="Exit 3 if a secret lies in such a place. May be given several times.",
+    help=f"Exit 3 if a secret lies in such a place: {', '.join(PLACE_KINDS)}. May be given several times.",
 )
 @arguments.output("Look in DIR/<cluster> for seeds and review files.")
 @arguments.JSON

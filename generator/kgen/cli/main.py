@@ -16,6 +16,7 @@ from kgen.cli import console
 from kgen.cli.apply import apply
 from kgen.cli.attach import attach
 from kgen.cli.bake import bake
+from kgen.cli.bundle import bundle
 from kgen.cli.certs import certs
 from kgen.cli.completion import completion
 from kgen.cli.diff import diff
@@ -84,6 +85,7 @@ for verb in (
     apply,
     routes,
     certs,
+    bundle,
     token,
     encryption,
     etcd,

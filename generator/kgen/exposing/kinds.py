@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 PlaceKind = Literal[
-    "bundle", "clusterFile", "kubeconfigs", "api", "userData", "documents", "bucket", "reviewTree", "seeds", "machines"
+    "bundle",
+    "encryptedBundle",
+    "clusterFile",
+    "kubeconfigs",
+    "api",
+    "userData",
+    "documents",
+    "bucket",
+    "reviewTree",
+    "seeds",
+    "machines",
 ]
 PLACE_KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)
 """In the order of a report."""

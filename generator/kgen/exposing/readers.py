@@ -8,6 +8,8 @@ from kgen.facts.providers import PROVIDERS
 _DISK = "you and root on this computer (mode 0600), and whoever has a backup or a copy of the file"
 _TABLE: dict[PlaceKind, str] = {
     "bundle": _DISK,
+    "encryptedBundle": "whoever has both a copy of the file and an identity or the passphrase that decrypts it; "
+    "while kgen runs, root on this computer",
     "clusterFile": "whoever may read the cluster file, and the git repository that it is in",
     "kubeconfigs": _DISK,
     "api": _DISK,

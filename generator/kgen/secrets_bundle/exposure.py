@@ -5,14 +5,24 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from kgen.errors import Problem
+from kgen.errors import KgenError, Problem
+from kgen.secrets_bundle import store
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _GIT_PATIENCE_SECONDS = 10
 
 
 def exposure(path: Path) -> tuple[Problem, ...]:
-    """Return a warning for each way in which others could get the bundle at ``path``, which may not exist yet."""
+    """Return a warning for each way in which others could get the bundle at ``path``, which may not exist yet.
+
+    An encrypted one may be read by anybody.
+    """
+    try:
+        found = store.content(path)
+    except KgenError:
+        return ()
+    if found is not None and store.encryption_of(found) != "none":
+        return ()
     return tuple(warning for warning in (mode_warning(path), git_warning(path)) if warning)
 
 

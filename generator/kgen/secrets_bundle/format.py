@@ -91,6 +91,7 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
         "passwordHashes": dict(bundle.password_hashes),
         **({"podCIDRs": dict(bundle.pod_ranges)} if bundle.pod_ranges else {}),
         **({"seenRunning": bundle.seen_running.strftime(_DATE)} if bundle.seen_running else {}),
+        **({"ageRecipients": list(bundle.recipients)} if bundle.recipients else {}),
         "verified": bundle.verified,
     }
 
@@ -210,6 +211,7 @@ _BUNDLE = Object(
         Field("passwordHashes", MapOf(_TEXT, _TEXT, may_be_null=False), is_required=True),
         Field("podCIDRs", MapOf(Text(_network), _TEXT, may_be_null=False), attribute="pod_ranges"),
         Field("seenRunning", Text(_date, is_unambiguous=True)),
+        Field("ageRecipients", ListOf(_TEXT), attribute="recipients"),
         Field("verified", _TEXT),
     ),
     makes=Bundle,

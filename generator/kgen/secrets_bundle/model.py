@@ -79,9 +79,9 @@ class Bundle:
     from a CA outside and has not come back, ``encryption_keys`` what encrypts objects in etcd, the first
     one now, ``password_hashes`` one crypt hash for each user with a password,
     ``pod_ranges`` the range of each machine's pods if kgen assigns them, also of removed machines. ``seen_running`` is
-    when kgen first saw the cluster run: documents rendered after that do not let an empty etcd start. ``verified`` is
-    the ``digest`` of the last verification of all keys and certificates. ``file`` is the file that the bundle was read
-    from, for messages.
+    when kgen first saw the cluster run: documents rendered after that do not let an empty etcd start. ``recipients``
+    are those of age, if the file is encrypted for recipients. ``verified`` is the ``digest`` of the last verification
+    of all keys and certificates. ``file`` is the file that the bundle was read from, for messages.
     """
 
     masters: tuple[Member, ...]
@@ -94,6 +94,7 @@ class Bundle:
     password_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
     pod_ranges: Mapping[str, str] = field(default_factory=dict)
     seen_running: datetime | None = None
+    recipients: tuple[str, ...] = ()
     verified: str = ""
     file: str = field(default="", compare=False)
 

@@ -101,6 +101,7 @@ def populate(
         password_hashes=password_hashes(cluster.users, kept.password_hashes if kept else {}, source),
         pod_ranges=pod_ranges.assign(cluster, kept.pod_ranges if kept else {}, kept.file if kept else ""),
         seen_running=kept.seen_running if kept else None,
+        recipients=kept.recipients if kept else (),
         file=kept.file if kept else "",
     )
     populated = replace(populated, verified="" if missing else digest(populated, requests))

@@ -1,0 +1,405 @@
+"""The secrets bundle, encrypted with age: every verb decrypts it, nothing writes its plain text."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pyrage
+import pytest
+from tests import pages
+from tests.components import golang
+from tests.components.__main__ import AGE_VERSION
+
+from kgen import api
+from kgen.errors import KgenError
+from kgen.secrets_bundle import age, store, unlocking
+
+PLAIN, ENCRYPTED, SOPS = "prod.secrets.yaml", "prod.secrets.yaml.age", "prod.secrets.sops.yaml"
+PASSPHRASE = "test only, several words"
+
+
+@pytest.fixture(autouse=True)
+def no_keys_from_outside(monkeypatch):
+    for name in (unlocking.IDENTITY_VARIABLE, unlocking.PASSPHRASE_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    unlocking.use()
+
+
+@pytest.fixture
+def identity(here):
+    """Make an identity file and return its recipient."""
+
+    def make(name: str) -> str:
+        made = pyrage.x25519.Identity.generate()
+        (here / name).write_text(f"# created: today\n# public key: {made.to_public()}\n{made}\n")
+        return str(made.to_public())
+
+    return make
+
+
+def follow(kgen, here, section: str) -> list[str]:
+    """Run the kgen commands of a section of the page, as a reader whose home is ``here``."""
+    text = pages.page("encrypt-the-bundle.md").replace("~/.config", str(here))
+    (found,) = (part for part in text.split("\n## ") if part.startswith(section))
+    return pages.follow(found, kgen)
+
+
+@pytest.fixture
+def encrypted(kgen, rendered, here, identity) -> Path:
+    """The bundle of ``prod.yaml``, encrypted for ``a.key``."""
+    assert kgen("bundle", "encrypt", "prod.yaml", "--recipient", identity("a.key")).code == 0
+    return here / ENCRYPTED
+
+
+def files(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+def test_every_verb_that_reads_the_bundle_takes_the_identity(kgen, here, encrypted):
+    assert not (here / PLAIN).exists()
+    assert stat.S_IMODE(encrypted.stat().st_mode) == 0o600
+    before = encrypted.read_bytes()
+    for words in (("render",), ("certs",), ("diff",), ("exposure",), ("token", "join-command"), ("export", "kubeadm")):
+        ended = kgen(*words, "prod.yaml", "--identity", "a.key")
+        assert ended.code == 0, (words, ended.err)
+    assert encrypted.read_bytes() == before  # age would make other bytes of the same bundle
+    assert kgen("render", "prod.yaml", "--check", "--identity", "a.key").code == 0
+
+
+def test_a_render_that_adds_secrets_encrypts_again_and_writes_no_plain_text(kgen, here, encrypted, monkeypatch):
+    written = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, content: written.append(bytes(content)) or real(fd, content))
+    with (here / "prod.yaml").open("a") as file:
+        file.write("users: [{name: ops, plain_text_passwd: test-only}]\n")
+    before = encrypted.read_bytes()
+    assert kgen("render", "prod.yaml", "--identity", "a.key").code == 0
+    assert encrypted.read_bytes() != before
+    assert any(content.startswith(b"-----BEGIN AGE") for content in written)
+    assert not any(b"kind: SecretsBundle" in content for content in written)
+    unlocking.use(here / "a.key")
+    bundle = store.read(encrypted)
+    assert bundle is not None
+    assert bundle.password_hashes["ops"]
+    assert not (here / PLAIN).exists()
+
+
+def test_the_environment_names_the_identity(kgen, encrypted, monkeypatch):
+    monkeypatch.setenv("KGEN_AGE_IDENTITY_FILE", "a.key")
+    assert kgen("certs", "prod.yaml").code == 0
+    assert kgen("certs", "prod.yaml", "--identity", "missing.key").code == 2  # the option comes first
+
+
+def test_recipients_are_added_and_removed(kgen, here, encrypted, identity):
+    a = json.loads(kgen("bundle", "edit-recipients", "prod.yaml", "--identity", "a.key", "--json").out)
+    b = identity("b.key")
+    assert a == {"path": ENCRYPTED, "recipients": a["recipients"], "passphrase": False}
+    edit = ("bundle", "edit-recipients", "prod.yaml", "--identity")
+    assert kgen(*edit, "b.key", "--add", b).code == 2
+    assert kgen(*edit, "a.key", "--add", b).code == 0
+    assert kgen(*edit, "b.key", "--remove", a["recipients"][0]).code == 0
+    assert kgen("certs", "prod.yaml", "--identity", "a.key").code == 2
+    assert kgen("certs", "renew", "prod.yaml", "--identity", "b.key").code == 0
+    assert kgen("certs", "prod.yaml", "--identity", "b.key").code == 0
+    ended = kgen(*edit, "b.key", "--remove", b)
+    assert (ended.code, "nobody could decrypt" in ended.err) == (2, True)
+    ended = kgen(*edit, "b.key", "--remove", b, "--add", a["recipients"][0])
+    assert "the identity you gave could not decrypt the bundle any more" in ended.err
+    assert kgen("certs", "prod.yaml", "--identity", "b.key").code == 0
+
+
+def test_without_the_identity_nothing_is_written(kgen, here, encrypted, identity):
+    identity("other.key")
+    (here / "empty.key").write_text("# nothing\n")
+    (here / "bad.key").write_text("AGE-SECRET-KEY-1BADBADBAD\n")
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "users: [{name: ops, plain_text_passwd: x}]\n")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    for words, says in (
+        ((), "is encrypted with age, and no identity was given"),
+        (("--identity", "other.key"), "cannot be decrypted: the identity is another one, or the file is damaged"),
+        (("--identity", "empty.key"), "the identity file has no identity"),
+        (("--identity", "bad.key"), "line 1 of the identity file is not an identity of age"),
+        (("--identity", "missing.key"), "cannot read the identity file missing.key: No such file or directory"),
+    ):
+        ended = kgen("render", "prod.yaml", *words)
+        assert (ended.code, says in ended.err) == (2, True), ended.err
+        assert "BADBAD" not in ended.err
+        assert "hint: " in ended.err or "missing" in says
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("is_armored", [True, False])
+def test_any_flipped_byte_is_an_error_in_one_sentence(here, identity, is_armored):
+    recipient = pyrage.x25519.Recipient.from_str(identity("a.key"))
+    content = pyrage.encrypt(b"kind: SecretsBundle\n" * 3, [recipient], armored=is_armored)
+    key = age.Key(identities=(here / "a.key").read_text())
+    assert age.decrypt(content, key, "x")
+    outcomes = []
+    for place in range(len(content)):
+        for bit in (0x01, 0x20, 0x80):
+            damaged = bytearray(content)
+            damaged[place] ^= bit
+            try:
+                outcomes.append(age.decrypt(bytes(damaged), key, "x").decode())
+            except KgenError as error:
+                outcomes.append(str(error).split(":")[0])
+    refused = outcomes.count("x cannot be decrypted")
+    assert refused + outcomes.count("kind: SecretsBundle\n" * 3) == len(outcomes)  # some of the armor may differ
+    assert refused > 2 * len(content)
+
+
+def test_a_damaged_file_changes_nothing(kgen, here, encrypted):
+    content = bytearray(encrypted.read_bytes())
+    content[len(content) // 2] ^= 1
+    encrypted.write_bytes(content)
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "users: [{name: ops, plain_text_passwd: x}]\n")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    for words in (("render",), ("render", "--new-cluster"), ("certs", "renew"), ("bundle", "decrypt")):
+        ended = kgen(*words, "prod.yaml", "--identity", "a.key")
+        assert (ended.code, len(ended.err.partition("error: ")[2].splitlines())) == (2, 2), ended.err
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_a_passphrase_from_a_file_or_a_descriptor(kgen, rendered, here, monkeypatch):
+    (here / "words").write_text(PASSPHRASE + "\n")
+    assert kgen("bundle", "encrypt", "prod.yaml", "--new-passphrase-file", "words").code == 0
+    assert age.has_passphrase((here / ENCRYPTED).read_bytes())
+    monkeypatch.setenv("KGEN_AGE_PASSPHRASE_FILE", "words")
+    with (here / "prod.yaml").open("a") as file:
+        file.write("users: [{name: ops, plain_text_passwd: test-only}]\n")
+    assert kgen("render", "prod.yaml").code == 0
+    assert age.has_passphrase((here / ENCRYPTED).read_bytes())
+    reading, writing = os.pipe()
+    os.write(writing, PASSPHRASE.encode())
+    os.close(writing)
+    monkeypatch.setenv("KGEN_AGE_PASSPHRASE_FILE", f"/dev/fd/{reading}")  # can be read once only
+    assert kgen("render", "prod.yaml", "--check").code == 0
+    os.close(reading)
+    (here / "words").write_text("another one\n")
+    monkeypatch.setenv("KGEN_AGE_PASSPHRASE_FILE", "words")
+    assert "the passphrase is another one, or the file is damaged" in kgen("certs", "prod.yaml").err
+
+
+def test_recipients_replace_a_passphrase_and_back(kgen, rendered, here, identity, monkeypatch):
+    (here / "words").write_text(PASSPHRASE + "\n")
+    monkeypatch.setenv("KGEN_AGE_PASSPHRASE_FILE", "words")
+    assert kgen("bundle", "encrypt", "prod.yaml", "--new-passphrase-file", "words").code == 0
+    edit = ("bundle", "edit-recipients", "prod.yaml")
+    assert "whoever knows the passphrase" in kgen(*edit).out
+    assert kgen(*edit, "--add", identity("a.key")).code == 0
+    assert kgen("certs", "prod.yaml", "--identity", "a.key").code == 0
+    assert kgen(*edit, "--new-passphrase-file", "words", "--identity", "a.key").code == 0
+    assert kgen("certs", "prod.yaml").code == 0
+
+
+def _on_a_terminal(arguments: list[str], typed: str) -> tuple[int, str]:
+    """Run kgen with a terminal of its own, answer its questions, return its exit code and what the terminal shows."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "kgen", *arguments])
+    shown = b""
+    lines = iter(typed.splitlines())
+    while True:
+        try:
+            more = os.read(terminal, 1024)
+        except OSError:  # the other end is closed
+            break
+        shown += more
+        if more.endswith(b": "):
+            assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+            os.write(terminal, next(lines).encode() + b"\n")
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_the_terminal_is_asked_once_and_shows_no_passphrase(kgen, rendered, here):
+    code, shown = _on_a_terminal(["bundle", "encrypt", "prod.yaml", "--passphrase"], f"{PASSPHRASE}\n{PASSPHRASE}\n")
+    assert (code, PASSPHRASE in shown) == (0, False), shown
+    code, shown = _on_a_terminal(["render", "prod.yaml"], f"{PASSPHRASE}\n")
+    assert (code, shown.count("Passphrase"), PASSPHRASE in shown) == (0, 1, False), shown
+    code, shown = _on_a_terminal(["bundle", "edit-recipients", "prod.yaml", "--passphrase"], "one\ntwo\n")
+    assert (code, "the two passphrases differ" in shown) == (2, True), shown
+
+
+def test_without_a_terminal_nobody_is_asked(here, kgen, rendered, monkeypatch):
+    (here / "words").write_text(PASSPHRASE)
+    assert kgen("bundle", "encrypt", "prod.yaml", "--new-passphrase-file", "words").code == 0
+    command = [sys.executable, "-m", "kgen", "certs", "prod.yaml"]
+    done = subprocess.run(command, start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "there is no terminal to ask for it" in done.stderr
+    unlocking.use()
+    with pytest.raises(KgenError, match="nobody can be asked"):
+        api.certificates(Path("prod.yaml"))
+
+
+def test_ssh_keys_are_identities_too(kgen, rendered, here):
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    (here / "id").write_bytes(private)
+    (here / "recipients").write_text(f"# the team\n\n{public} me@example\n")
+    assert kgen("bundle", "encrypt", "prod.yaml", "--recipients-file", "recipients").code == 0
+    assert kgen("certs", "prod.yaml", "--identity", "id").code == 0
+    assert public in kgen("bundle", "edit-recipients", "prod.yaml", "--identity", "id").out
+    (here / "id").write_bytes(private[:100])
+    assert "the SSH key in the identity file cannot be used" in kgen("certs", "prod.yaml", "--identity", "id").err
+
+
+def test_two_files_are_an_error_that_names_both(kgen, here, encrypted):
+    (here / PLAIN).write_text("")
+    for words in (("render",), ("certs",), ("bundle", "decrypt")):
+        ended = kgen(*words, "prod.yaml", "--identity", "a.key")
+        assert (ended.code, f"there are two secrets bundles: {PLAIN} and {ENCRYPTED}" in ended.err) == (2, True)
+
+
+def test_decrypt_brings_back_the_plain_file(kgen, rendered, here, identity):
+    before = (here / PLAIN).read_bytes()
+    assert kgen("bundle", "encrypt", "prod.yaml", "--recipient", identity("a.key")).code == 0
+    assert kgen("bundle", "decrypt", "prod.yaml", "--identity", "a.key").code == 0
+    assert (here / PLAIN).read_bytes() == before
+    assert stat.S_IMODE((here / PLAIN).stat().st_mode) == 0o600
+    assert ENCRYPTED not in files(here)
+
+
+def test_create_makes_a_bundle_that_is_never_plain(kgen, here, identity, monkeypatch):
+    written = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, content: written.append(bytes(content)) or real(fd, content))
+    encrypt = ("bundle", "encrypt", "prod.yaml", "--recipient", identity("a.key"))
+    ended = kgen(*encrypt)
+    assert (ended.code, "there is no secrets bundle" in ended.err) == (2, True)
+    assert kgen(*encrypt, "--create").code == 0
+    assert not any(b"kind: SecretsBundle" in content for content in written)
+    assert kgen("render", "prod.yaml", "--identity", "a.key").code == 0
+
+
+def test_a_new_cluster_stays_encrypted_and_keeps_the_old_bundle(kgen, here, encrypted):
+    before = encrypted.read_bytes()
+    assert kgen("render", "prod.yaml", "--new-cluster", "--identity", "a.key").code == 0
+    assert (here / "prod.old-1.secrets.yaml.age").read_bytes() == before
+    assert kgen("certs", "prod.yaml", "--identity", "a.key").code == 0
+    assert PLAIN not in files(here)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "give recipients or a passphrase"),
+        (("--recipient", "age1x"), "'age1x' is not a recipient of age"),
+        (("--recipient", "AGE-SECRET-KEY-1SECRET"), "a recipient is public, and this is an identity"),
+        (("--recipients-file", "none"), "none: No such file"),
+        (("--new-passphrase-file", "empty"), "an empty passphrase protects nothing"),
+    ],
+)
+def test_what_cannot_encrypt_leaves_the_plain_file(kgen, rendered, here, words, says):
+    (here / "empty").write_text("\n")
+    before = (here / PLAIN).read_bytes()
+    ended = kgen("bundle", "encrypt", "prod.yaml", *words)
+    assert (ended.code in (1, 2), says in ended.err) == (True, True), ended.err
+    assert "1SECRET" not in ended.err
+    assert (here / PLAIN).read_bytes() == before
+
+
+def test_an_encrypted_bundle_says_what_to_do_instead(kgen, encrypted, identity):
+    ended = kgen("bundle", "encrypt", "prod.yaml", "--recipient", identity("b.key"), "--identity", "a.key")
+    assert (ended.code, "is encrypted with age already" in ended.err, "edit-recipients" in ended.err) == (2, True, True)
+
+
+def test_a_kill_while_encrypting_leaves_one_bundle(kgen, rendered, here, identity):
+    killed = """
+import os, sys
+from pathlib import Path
+from kgen import api
+Path.rename = lambda *names: os.kill(os.getpid(), 9)
+api.encrypt_bundle(Path("prod.yaml"), [sys.argv[1]])
+"""
+    assert subprocess.run([sys.executable, "-c", killed, identity("a.key")], check=False).returncode == -9
+    assert files(here) & {PLAIN, ENCRYPTED} == {PLAIN}
+    assert kgen("certs", "prod.yaml", "--identity", "a.key").code == 0
+
+
+def test_whoever_waited_while_it_was_encrypted_starts_no_new_bundle(kgen, rendered, here, identity):
+    path = store.path_for(Path("prod.yaml"))
+    api.encrypt_bundle(Path("prod.yaml"), [identity("a.key")])
+    with pytest.raises(KgenError, match="another kgen has just made"), store.locked(path):
+        pass
+
+
+def test_an_encrypted_bundle_is_no_warning(kgen, here, encrypted):
+    encrypted.chmod(0o644)  # as git checks it out
+    assert kgen("render", "prod.yaml", "--identity", "a.key").err.count("warning: prod.secrets") == 0
+
+
+@pytest.mark.real
+def test_git_may_track_an_encrypted_bundle(kgen, here, encrypted):
+    for words in (("init", "-q"), ("add", "-f", ENCRYPTED)):
+        subprocess.run(["git", *words], check=True, capture_output=True)
+    assert "B302" not in kgen("render", "prod.yaml", "--identity", "a.key").err
+
+
+def test_the_exposure_report_says_encrypted(kgen, here, encrypted):
+    report = json.loads(kgen("exposure", "prod.yaml", "--identity", "a.key", "--json").out)
+    kinds = {place["kind"] for secret in report["secrets"] for place in secret["places"]}
+    assert "encryptedBundle" in kinds
+    assert "bundle" not in kinds
+    assert kgen("exposure", "prod.yaml", "--identity", "a.key", "--fail-on", "bundle").code == 0
+    assert kgen("exposure", "prod.yaml", "--identity", "a.key", "--fail-on", "encryptedBundle").code == 3
+    unlocking.use(here / "a.key")
+    bundle = store.read(encrypted)
+    assert bundle is not None
+    armored = encrypted.read_bytes()
+    raw = base64.b64decode(b"".join(armored.splitlines()[1:-1]))
+    for entry in bundle.entries.values():
+        key = "".join((entry.key or "").splitlines()[1:-1]).encode()
+        assert key[40:-40] not in armored
+        assert base64.b64decode(key) not in raw
+
+
+def test_sops_is_needed_where_sops_has_encrypted(kgen, rendered, here, monkeypatch):
+    (here / PLAIN).unlink()
+    (here / SOPS).write_text("apiVersion: ENC[AES256_GCM,data:x]\nsops:\n    version: 3.9.0\n")
+    monkeypatch.setenv("PATH", str(here))
+    ended = kgen("render", "prod.yaml")
+    assert (ended.code, f"{SOPS} is encrypted with SOPS, and there is no program `sops`" in ended.err) == (2, True)
+    assert files(here) & {PLAIN, ENCRYPTED} == set()
+
+
+def test_the_page_can_be_followed(kgen, rendered, here, identity, monkeypatch):
+    (here / "team.txt").write_text(f"# the team\n{identity('kgen.key')}\n{identity('other.key')}\n")
+    assert follow(kgen, here, "# How to encrypt") == ["bundle"]
+    monkeypatch.setenv("KGEN_AGE_IDENTITY_FILE", "kgen.key")
+    assert follow(kgen, here, "Work with it") == ["render", "certs"]
+    assert follow(kgen, here, "Back to plain text") == ["bundle"]
+    assert PLAIN in files(here)
+
+
+@pytest.mark.real
+def test_age_itself_makes_identities_and_opens_what_kgen_writes(kgen, rendered, here):
+    programs = golang.age(AGE_VERSION)
+    before = (here / PLAIN).read_bytes()
+    subprocess.run([programs / "age-keygen", "-o", "kgen.key"], check=True, capture_output=True)
+    command = [programs / "age-keygen", "-y", "kgen.key"]
+    recipient = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert kgen("bundle", "encrypt", "prod.yaml", "--recipient", recipient, "--identity", "kgen.key").code == 0
+    opened = subprocess.run(
+        [programs / "age", "-d", "-i", "kgen.key", ENCRYPTED], check=True, capture_output=True
+    ).stdout
+    assert opened.replace(f"ageRecipients:\n- {recipient}\n".encode(), b"") == before
+    for armor in (["--armor"], []):  # and the other way round, with what age adds to a file
+        (here / ENCRYPTED).unlink()
+        subprocess.run([programs / "age", "-r", recipient, *armor, "-o", ENCRYPTED], input=opened, check=True)
+        ended = kgen("render", "prod.yaml", "--check", "--identity", "kgen.key")
+        assert ended.code == 0, ended.err
