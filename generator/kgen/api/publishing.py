@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kgen import __version__
-from kgen.api import image, rendering
+from kgen.api import image, launching, rendering
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
@@ -23,7 +23,9 @@ from kgen.output.swap import Change
 from kgen.output.writer import Output
 from kgen.pipeline import Pipeline
 from kgen.publishing import policies as iam
+from kgen.publishing.aws import session_region
 from kgen.publishing.bucket import Bucket
+from kgen.publishing.launch_templates import TemplateChange
 from kgen.secrets_bundle import store
 from kgen.user_data.stub import Store, prefix
 
@@ -39,7 +41,8 @@ class PublishResult:
     """The result of publishing; with ``dry_run``, what it would have done.
 
     ``documents`` are the stubs. ``put`` are the keys that were put, ``kept`` those that were there. ``old`` are keys of
-    earlier contents, which machines with earlier stubs still fetch.
+    earlier contents, which machines with earlier stubs still fetch. ``templates`` are the launch templates that were
+    created or updated.
     """
 
     root: Path
@@ -51,6 +54,7 @@ class PublishResult:
     kept: tuple[str, ...]
     old: tuple[str, ...]
     changes: tuple[Change, ...]
+    templates: tuple[TemplateChange, ...]
 
 
 def publish(
@@ -61,16 +65,17 @@ def publish(
     region: str = "",
     kms_key: str = "",
     owner: str = "",
+    launch_templates: Path | None = None,
     dry_run: bool = False,
 ) -> PublishResult:
     """Put the payload of each machine into ``bucket``, and write the stubs that fetch them below ``output``.
 
-    An object that is there is not put again. The stubs are written when every object is there. With ``dry_run``
-    nothing is put or written.
+    An object that is there is not put again. The stubs are written when every object is there. Then, with a file
+    ``launch_templates``, each machine and pool gets its launch template. With ``dry_run`` nothing is changed.
 
     Raises:
         ProblemsError, InputError: the cluster file, the bundle or an argument is wrong, or a stub is too large.
-        KgenError: S3 or the disk refuses; the next run goes on.
+        KgenError: S3, EC2 or the disk refuses; the next run goes on.
     """
     loaded = load(cluster_file)
     cluster = loaded.cluster
@@ -83,22 +88,29 @@ def publish(
         raise InputError(f"the cluster is published in the bucket {recorded['bucket']}", hint)
     pipeline = Pipeline(cluster, bundle)
     target = Bucket(bucket, region=region, kms_key=kms_key, owner=owner)
+    plan = None
+    if launch_templates:
+        where = region or session_region() or target.region
+        plan = launching.plan(launch_templates, pipeline.cluster, root, where, recorded)
     before: dict[str, int] = recorded.get("objects", {})
     objects = dict(_objects(pipeline, target.store))
     rendering.refuse_another_cluster(_section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file)
     if not dry_run:
         # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
         facts = {"bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
-        _write_section(root, BUCKET_SECTION, {**facts, "objects": {**before, **objects}})
+        facts |= {"objects": {**before, **objects}}
+        _write_section(root, BUCKET_SECTION, {**recorded, **facts, **(plan.facts if plan else {})})
     put: list[str] = []
     kept: list[str] = []
     documents: list[DocumentInfo] = []
+    stubs: dict[str, bytes] = {}
     with Output(root, SECTION, check=dry_run) as out:
         for item in pipeline.published(target.store, out.kept):
             if isinstance(item, DocumentInfo):
                 documents.append(item)
                 continue
             out.stage(item)
+            stubs |= launching.stub_of(item)
             if key := object_key(item.path):
                 is_there = target.has(key, item.content)
                 (kept if is_there else put).append(key)
@@ -109,35 +121,43 @@ def publish(
         machines = {each.machine: rendering.describe(each) for each in documents}
         out.prepare({"kgen": __version__, "machines": machines})
         changes = out.commit()
-    old = sorted(set(before) - set(objects))
+    templates = plan.changes(stubs) if plan else ()
+    if plan and not dry_run:
+        for change in templates:
+            plan.templates.make(change)
+    warnings = [*target.warnings, *(plan.warnings if plan else ())]
+    if not plan and launching.FACT in recorded:
+        warnings.append("the launch templates keep their earlier stubs: --launch-templates FILE updates them")
     return PublishResult(
-        root,
-        bucket,
-        target.region,
-        tuple(target.warnings),
-        tuple(documents),
-        tuple(put),
-        tuple(kept),
-        tuple(old),
-        changes,
+        root=root,
+        bucket=bucket,
+        region=target.region,
+        warnings=tuple(warnings),
+        documents=tuple(documents),
+        put=tuple(put),
+        kept=tuple(kept),
+        old=tuple(sorted(set(before) - set(objects))),
+        changes=changes,
+        templates=templates,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class UnpublishResult:
-    """What was removed from the bucket; with ``dry_run``, what would be removed."""
+    """The keys and launch templates that were removed, and the keys left; with ``dry_run``, what would be removed."""
 
     bucket: str
     removed: tuple[str, ...]
     left: tuple[str, ...]
+    templates: tuple[str, ...]
 
 
 def unpublish(
     cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, *, old_only: bool = False, dry_run: bool = False
 ) -> UnpublishResult:
-    """Remove from the bucket what the lock file says was published, and the stubs.
+    """Remove the launch templates and the objects that the lock file says were published, and the stubs.
 
-    ``old_only`` keeps the objects that the stubs in ``output`` fetch.
+    ``old_only`` keeps the objects that the stubs in ``output`` fetch, and the templates of these machines.
 
     Raises:
         ProblemsError, InputError: the cluster file is wrong, or nothing was published.
@@ -152,21 +172,20 @@ def unpublish(
     every = list(recorded["objects"])
     left = [key for key in every if old_only and key in current]
     removed = [key for key in every if key not in left]
+    templates = launching.to_remove(cluster, recorded, published_machines(root) if old_only else ())
     if not dry_run:
+        launching.remove(cluster, recorded, templates)  # first: no machine starts with a stub whose object is gone
         target = Bucket(recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
         target.remove(set(removed), prefix(cluster))
         if not left:
             _write_section(root, SECTION, {})
-        _write_section(
-            root,
-            BUCKET_SECTION,
-            {**recorded, "objects": {key: recorded["objects"][key] for key in left}} if left else {},
-        )
-    return UnpublishResult(recorded["bucket"], tuple(removed), tuple(left))
+        facts = {**recorded, "objects": {key: recorded["objects"][key] for key in left}}
+        _write_section(root, BUCKET_SECTION, launching.without(facts, templates) if left else {})
+    return UnpublishResult(recorded["bucket"], tuple(removed), tuple(left), templates)
 
 
 def policies(
-    cluster_file: Path, bucket: str, *, kms_key: str = "", region: str = ""
+    cluster_file: Path, bucket: str, *, kms_key: str = "", region: str = "", launch_templates: bool = False
 ) -> Mapping[str, Mapping[str, Any]]:
     """Return the IAM policies for the roles of masters and nodes, and for the publisher. Nothing is asked of AWS.
 
@@ -174,7 +193,11 @@ def policies(
         ProblemsError, InputError: the cluster file or the key is wrong.
     """
     _check_key(kms_key)
-    return iam.policies(bucket, prefix(load(cluster_file).cluster), kms_key=kms_key, region=region)
+    cluster = load(cluster_file).cluster
+    found = iam.policies(bucket, prefix(cluster), kms_key=kms_key, region=region)
+    if launch_templates:
+        found["publisher"]["Statement"] += iam.launch_templates(cluster.name, region)
+    return found
 
 
 def recorded_bucket(root: Path) -> dict[str, Any]:
@@ -185,7 +208,9 @@ def recorded_bucket(root: Path) -> dict[str, Any]:
     """
     facts = dict(_section(root, BUCKET_SECTION).facts)
     texts = all(isinstance(facts.get(name), str) for name in ("bucket", "region", "kmsKey", "owner"))
-    if facts and not (texts and isinstance(facts.get("objects"), dict)):
+    if facts and not (
+        texts and isinstance(facts.get("objects"), dict) and isinstance(facts.get(launching.FACT, {}), dict)
+    ):
         raise lock.damaged(root / lock.FILE_NAME, root)
     return facts
 

@@ -50,7 +50,8 @@ def _pillar(recipe: Recipe) -> str:
 
 def _packer(recipe: Recipe) -> str:
     text = resources.template_text("bake/packer/image.pkr.hcl")
-    return text.replace("__VERSION__", recipe.kubernetes_version).replace("__RECIPE__", recipe.sha256[:12])
+    text = text.replace("__VERSION__", recipe.kubernetes_version).replace("__RECIPE__", recipe.sha256[:12])
+    return text.replace("__DIGEST__", recipe.sha256)
 
 
 def _readme(recipe: Recipe) -> str:

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 @click.option("--region", default="", metavar="REGION", help="Fail unless the bucket is in this region.")
 @click.option("--kms-key", default="", metavar="ARN", help="Encrypt with this KMS key. Default: the key aws/s3.")
 @click.option("--bucket-owner", default="", metavar="ACCOUNT", help="Default: the account of the credentials.")
-@click.option("--dry-run", is_flag=True, help="Put and write nothing; print what would be done.")
+@click.option(
+    "--launch-templates",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Create or update a launch template for each machine and pool, with what FILE says of them in JSON.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done.")
 @click.option(
     "--print-policies", is_flag=True, help="Print the IAM policies that machines and publisher need; do nothing."
 )
@@ -33,6 +39,7 @@ def publish(
     region: str,
     kms_key: str,
     bucket_owner: str,
+    launch_templates: Path | None,
     dry_run: bool,
     print_policies: bool,
     output: Path,
@@ -49,11 +56,19 @@ def publish(
     from kgen import api
 
     if print_policies:
-        found = api.policies(cluster_file, bucket, kms_key=kms_key, region=region)
+        with_templates = launch_templates is not None
+        found = api.policies(cluster_file, bucket, kms_key=kms_key, region=region, launch_templates=with_templates)
         console.out(json.dumps(found, indent=2))
         return
     result = api.publish(
-        cluster_file, bucket, output, region=region, kms_key=kms_key, owner=bucket_owner, dry_run=dry_run
+        cluster_file,
+        bucket,
+        output,
+        region=region,
+        kms_key=kms_key,
+        owner=bucket_owner,
+        launch_templates=launch_templates,
+        dry_run=dry_run,
     )
     for warning in result.warnings:
         console.note(f"warning: {warning}")
@@ -65,7 +80,8 @@ def publish(
             console.out(f"put     s3://{result.bucket}/{key}")
         for change in result.changes:
             console.out(f"{change.kind:6}  {result.root / change.path}")
-        if not result.put and not result.changes:
+        _print_templates(result)
+        if not result.put and not result.changes and not result.templates:
             console.out("everything is published")
         return
     console.out(documents_table(result.root, result.documents))
@@ -73,12 +89,20 @@ def publish(
     console.out(
         f"s3://{result.bucket} ({result.region}): {len(result.put):,} objects put, {len(result.kept):,} unchanged"
     )
+    _print_templates(result)
     if result.old:
         console.out(
             f"{len(result.old):,} objects of earlier contents are kept for machines with earlier stubs; "
             f"`kgen unpublish {cluster_file} --old` removes them"
         )
     console.out(f"next: `kgen attach {cluster_file} MACHINE` prints the command that starts a machine with its stub")
+
+
+def _print_templates(result: PublishResult) -> None:
+    for template in result.templates:
+        console.out(f"{template.kind}  launch template {template.name}")
+        for field in template.fields:
+            console.out(f"        {field}")
 
 
 def _as_json(result: PublishResult, *, dry_run: bool) -> dict[str, Any]:
@@ -97,6 +121,9 @@ def _as_json(result: PublishResult, *, dry_run: bool) -> dict[str, Any]:
             for each in result.documents
         ],
         "changes": [{"path": str(result.root / change.path), "kind": change.kind} for change in result.changes],
+        "launchTemplates": [
+            {"name": each.name, "kind": each.kind, "fields": list(each.fields)} for each in result.templates
+        ],
         "warnings": list(result.warnings),
     }
 
@@ -108,7 +135,9 @@ def _as_json(result: PublishResult, *, dry_run: bool) -> dict[str, Any]:
 @arguments.output("Where the stubs are.")
 @arguments.JSON
 def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, as_json: bool) -> None:
-    """Remove the objects that kgen.lock.json says were published, with all their versions, and the stubs.
+    """Remove the objects and launch templates that kgen.lock.json says were published, and the stubs.
+
+    An object is removed with all its versions.
 
     Machines that are done need them no more. A machine that starts later with a stub cannot fetch what is removed.
     """
@@ -117,8 +146,11 @@ def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, a
     result = api.unpublish(cluster_file, output, old_only=old_only, dry_run=dry_run)
     if as_json:
         facts = {"bucket": result.bucket, "dryRun": dry_run, "removed": result.removed, "left": result.left}
+        facts["launchTemplates"] = result.templates
         console.out(json.dumps(facts, indent=2))
         return
+    for name in result.templates:
+        console.out(f"{'delete' if dry_run else 'deleted'}  launch template {name}")
     if dry_run:
         for key in result.removed:
             console.out(f"remove  s3://{result.bucket}/{key}")

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import Any
 
 from kgen.errors import InputError, KgenError
+from kgen.publishing import aws
 from kgen.user_data.stub import Store
 
 _MOST_AT_ONCE = 1000  # keys in a DeleteObjects request
-_ATTEMPTS = 6
-_PASSING = ("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "503")
-_DENIED = ("AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccessDeniedException")
-
-
-_MEANING = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html says what it means"
 
 
 class Bucket:
@@ -35,19 +29,16 @@ class Bucket:
             InputError: there is no such bucket, it is in another region, or there are no credentials.
             KgenError: it is somebody else's, the permission is missing, or S3 does not answer.
         """
-        import boto3
-        from botocore.config import Config
-
         self.name = name
         self.kms_key = kms_key
+        self._owner = owner
         self.warnings: list[str] = []
-        with self._errors("look at it"):
-            session = boto3.Session(region_name=region or None)
-            config = Config(
-                retries={"mode": "standard", "max_attempts": _ATTEMPTS}, connect_timeout=10, read_timeout=60
-            )
+        self._refusals = aws.Refusals("S3", f"the bucket {name}", self._explain)
+        with self._refusals.to("look at it"):
+            session = aws.session(region)
+            config = aws.config()
             first = session.client("s3", region_name=region or session.region_name or "us-east-1", config=config)
-            self._owner = owner or self._account(session, first)
+            self._owner = self._owner or self._account(session, first)
             found = self._head(first)
             if region and found and found != region:
                 raise InputError(
@@ -61,10 +52,9 @@ class Bucket:
 
     def _account(self, session: Any, client: Any) -> str:
         """Return the account of the credentials; empty with a warning if it cannot be found out."""
-        from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-        config = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5, read_timeout=10)
+        config = aws.config(attempts=2, timeout=10)
         try:
             answer = session.client("sts", region_name=client.meta.region_name, config=config).get_caller_identity()
             return str(answer["Account"])
@@ -92,11 +82,11 @@ class Bucket:
         """Return whether the object is there with this content, encrypted with the wanted key."""
         from botocore.exceptions import ClientError
 
-        with self._errors(f"read {key}"):
+        with self._refusals.to(f"read {key}"):
             try:
                 found = self._client.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED", **self._expected)
             except ClientError as error:
-                if _code(error) in ("404", "NoSuchKey", "NotFound"):
+                if aws.code_of(error) in ("404", "NoSuchKey", "NotFound"):
                     return False
                 raise
             if found.get("ContentLength") != len(content) or found.get("ServerSideEncryption") != "aws:kms":
@@ -112,7 +102,7 @@ class Bucket:
     def put(self, key: str, content: bytes) -> None:
         """Put the object, encrypted with KMS. S3 refuses it if it arrives damaged."""
         key_id = {"SSEKMSKeyId": self.kms_key} if self.kms_key else {}
-        with self._errors(f"write {key}"):
+        with self._refusals.to(f"write {key}"):
             self._client.put_object(
                 Bucket=self.name,
                 Key=key,
@@ -126,7 +116,7 @@ class Bucket:
 
     def remove(self, keys: Collection[str], prefix: str) -> None:
         """Remove these objects, which begin with ``prefix``, with every version of them."""
-        with self._errors(f"list {prefix}"):
+        with self._refusals.to(f"list {prefix}"):
             pages = self._client.get_paginator("list_object_versions").paginate(
                 Bucket=self.name, Prefix=prefix, **self._expected
             )
@@ -138,61 +128,27 @@ class Bucket:
             ]
         for start in range(0, len(versions), _MOST_AT_ONCE):
             some = versions[start : start + _MOST_AT_ONCE]
-            with self._errors(f"delete below {prefix}"):
+            with self._refusals.to(f"delete below {prefix}"):
                 answer = self._client.delete_objects(
                     Bucket=self.name, Delete={"Objects": some, "Quiet": True}, **self._expected
                 )
             for failed in answer.get("Errors", ()):
-                raise self._refused(f"delete {failed['Key']}", str(failed.get("Code")), str(failed.get("Message")))
+                what, code = f"delete {failed['Key']}", str(failed.get("Code"))
+                raise self._refusals.sentence(what, code, str(failed.get("Message")))
 
-    @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        """Turn what boto3 raises into one sentence; ``what`` is what was tried with the bucket."""
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            NoCredentialsError,
-            ParamValidationError,
-            PartialCredentialsError,
-        )
-
-        try:
-            yield
-        except (NoCredentialsError, PartialCredentialsError) as error:
-            hint = "boto3 looks in AWS_ACCESS_KEY_ID, ~/.aws (AWS_PROFILE), and the role of the machine"
-            raise InputError(f"there are no AWS credentials: {error}", hint) from error
-        except ParamValidationError as error:
-            raise InputError(f"{self.name} cannot be a bucket: {error}", "give the bucket's name alone") from error
-        except ClientError as error:
-            raise self._refused(what, _code(error), str(error.response["Error"].get("Message", ""))) from error
-        except BotoCoreError as error:
-            hint = "check the network, the region, and AWS_ENDPOINT_URL if it is set; then run the same command again"
-            raise KgenError(f"S3 does not answer for the bucket {self.name}: {error}", hint) from error
-
-    def _refused(self, what: str, code: str, message: str) -> KgenError:
+    def _explain(self, what: str, code: str, message: str) -> KgenError | None:
+        """Return the sentence for what only a bucket refuses."""
         if code in ("404", "NoSuchBucket"):
             hint = "check the name, or create the bucket: kgen does not create buckets"
             return InputError(f"there is no bucket {self.name}", hint)
         if code in ("301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"):
             return InputError(f"the bucket {self.name} is in another region", "give its region with --region")
-        if code in _DENIED:
-            owner = f", or the bucket does not belong to the account {self._owner}" if self._owner else ""
-            hint = "`kgen publish --print-policies` prints the policy that the publisher needs"
-            return KgenError(f"the credentials may not {what} in the bucket {self.name}{owner}", hint)
-        if code in _PASSING:
-            message = f"the bucket {self.name} is throttled ({code}), also after {_ATTEMPTS} attempts"
-            return KgenError(message, "wait a minute and run the same command again: it goes on where it stopped")
-        if code.startswith(
-            ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidClient")
-        ):
-            return InputError(f"AWS does not accept the credentials: {code}", "log in again, or check AWS_PROFILE")
+        if code in aws.DENIED and self._owner:
+            owner = f"or the bucket does not belong to the account {self._owner}"
+            return KgenError(f"the credentials may not {what} in the bucket {self.name}, {owner}", aws.HINT_DENIED)
         if code.startswith("KMS"):
             return KgenError(f"KMS refuses to {what}: {code}: {message}", f"check the key {self.kms_key or 'aws/s3'}")
-        return KgenError(f"S3 refuses to {what} in the bucket {self.name}: {code}: {message}", _MEANING)
-
-
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+        return None
 
 
 def _sha256(content: bytes) -> str:

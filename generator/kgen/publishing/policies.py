@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kgen.publishing.launch_templates import CLUSTER_TAG
+
 Policy = dict[str, Any]
 
 
@@ -29,6 +31,18 @@ def policies(bucket: str, prefix: str, *, kms_key: str = "", region: str = "") -
             *_key(kms_key, "kms:Decrypt", "kms:GenerateDataKey"),
         ),
     }
+
+
+def launch_templates(cluster: str, region: str = "") -> list[Policy]:
+    """Return the publisher's statements for launch templates: it changes those with the cluster's tag only."""
+    every = f"arn:{_partition(region)}:ec2:{region or '*'}:*:launch-template/*"
+    create = _statement(("ec2:CreateLaunchTemplate", "ec2:CreateTags"), every)
+    change = ("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate", "ec2:DeleteLaunchTemplate")
+    return [
+        _statement(("ec2:DescribeImages", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"), "*"),
+        {**create, "Condition": {"StringEquals": {f"aws:RequestTag/{CLUSTER_TAG}": cluster}}},
+        {**_statement(change, every), "Condition": {"StringEquals": {f"aws:ResourceTag/{CLUSTER_TAG}": cluster}}},
+    ]
 
 
 def _reader(arn: str, keys: str) -> Policy:

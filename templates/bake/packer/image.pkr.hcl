@@ -80,6 +80,12 @@ source "amazon-ebs" "image" {
   region        = var.region
   source_ami    = var.source_ami
   ssh_username  = var.user
+
+  # `kgen publish --launch-templates` finds the AMI by its recipe.
+  tags = {
+    "kgen:kubernetes" = "__VERSION__"
+    "kgen:recipe"     = "__DIGEST__"
+  }
 }
 
 build {

@@ -15,12 +15,15 @@ REGION = "eu-central-1"
 
 @pytest.fixture(scope="session")
 def moto():
-    """The URL of moto's server."""
+    """The URL of moto's server, which knows no AMIs but those that a test registers."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+    patch.undo()
 
 
 @pytest.fixture

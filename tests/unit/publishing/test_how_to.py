@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 
+import boto3
 import hcl2
 import pytest
 import yaml
@@ -18,6 +19,13 @@ MODULE = ROOT / "examples/terraform-ec2"
 
 def test_the_commands_of_the_page_run(aws, kgen, here):
     (here / "prod.yaml").write_text(pages.cluster_file(PAGE))
+    (settings,) = (block.text for block in pages.blocks(PAGE) if block.language == "json")
+    (here / "ec2.json").write_text(settings)
+    assert kgen("bake", "prod.yaml").code == 0
+    recipe = json.loads((here / "outputs/prod/kgen.lock.json").read_text())["sections"]["bake"]["facts"]["recipe"]
+    ec2 = boto3.client("ec2")
+    image = ec2.register_image(Name="kgen", RootDeviceName="/dev/xvda")["ImageId"]
+    ec2.create_tags(Resources=[image], Tags=[{"Key": "kgen:recipe", "Value": recipe}])
     aws.create_bucket(Bucket="my-clusters", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     assert pages.follow(PAGE, kgen, has_output=False) == [
         *("render", "bake", "publish", "publish", "publish", "attach", "attach", "exposure", "unpublish"),

@@ -196,7 +196,7 @@ def test_what_a_failed_run_put_is_known_and_completed(aws, rendered, kgen, monke
 
     def once(self, key, content):
         if done:
-            raise self._refused("write", "SlowDown", "")
+            raise self._refusals.sentence("write", "SlowDown", "")
         done.append(key)
         put(self, key, content)
 
@@ -230,7 +230,7 @@ def test_each_refusal_is_one_sentence(aws, status, code, sentence):
     from kgen.publishing.bucket import Bucket
 
     bucket = Bucket(BUCKET)
-    with pytest.raises(KgenError) as caught, bucket._errors("look at it"):
+    with pytest.raises(KgenError) as caught, bucket._refusals.to("look at it"):
         raise ClientError({"Error": {"Code": code, "Message": "m"}}, "HeadBucket")
     assert sentence in caught.value.message
     assert caught.value.hint
@@ -242,7 +242,7 @@ def test_a_missing_bucket_a_wrong_region_and_no_credentials(aws, rendered, kgen,
     ended = kgen(*PUBLISH, "--region", "us-east-2")
     assert (ended.code, "the bucket clusters is in the region eu-central-1, not in us-east-2" in ended.err) == (2, True)
     ended = kgen("publish", "prod.yaml", "--bucket", "no/bucket")
-    assert (ended.code, "cannot be a bucket" in ended.err) == (2, True)
+    assert (ended.code, "the bucket no/bucket cannot be used so" in ended.err) == (2, True)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     ended = kgen(*PUBLISH)
     assert (ended.code, "there are no AWS credentials" in ended.err) == (2, True)
@@ -250,7 +250,7 @@ def test_a_missing_bucket_a_wrong_region_and_no_credentials(aws, rendered, kgen,
 
 def test_an_endpoint_that_does_not_answer_is_a_sentence(aws, rendered, kgen, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("kgen.publishing.bucket._ATTEMPTS", 1)
+    monkeypatch.setattr("kgen.publishing.aws.ATTEMPTS", 1)
     ended = kgen(*PUBLISH)
     assert (ended.code, ended.err.count("error: S3 does not answer")) == (1, 1)
 
