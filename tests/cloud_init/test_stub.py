@@ -120,4 +120,4 @@ def test_a_stub_makes_the_files_of_the_whole_document(machine, made, name):
         assert file.read_bytes() == entry["content"].encode(), done.stdout + done.stderr
         assert file.stat().st_mode & 0o7777 == int(entry.get("permissions", "0644"), 8)
     script = (machine.instance(instance) / "scripts/runcmd").read_text(encoding="utf-8")
-    assert script.strip().endswith("'python3' '-I' '/usr/local/lib/kgen/fetch.py'")
+    assert script.strip().endswith("'python3' '-Iu' '/usr/local/lib/kgen/fetch.py'")

@@ -1,4 +1,4 @@
-"""Payloads in S3, and the stubs that fetch them (ADR 16)."""
+"""Payloads in S3 or Secrets Manager, and the stubs that fetch them (ADR 16)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from kgen.output.writer import Output
 from kgen.pipeline import Pipeline
 from kgen.publishing import policies as iam
 from kgen.publishing.aws import session_region
-from kgen.publishing.bucket import Bucket
 from kgen.publishing.launch_templates import TemplateChange
+from kgen.publishing.places import PLACES, PlaceName, Target
 from kgen.secrets_bundle import store
 from kgen.user_data.stub import Store, prefix
 
@@ -33,20 +33,21 @@ _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 SECTION = "publish"
 """The section of the lock file with the stubs."""
 BUCKET_SECTION = "bucket"
-"""The section of the lock file with what may be in the bucket; it is written before the first object is put."""
+"""The section of the lock file with what may be at AWS; it is written before the first object is put."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
     """The result of publishing; with ``dry_run``, what it would have done.
 
-    ``documents`` are the stubs. ``put`` are the keys that were put, ``kept`` those that were there. ``old`` are keys of
-    earlier contents, which machines with earlier stubs still fetch. ``templates`` are the launch templates that were
-    created or updated.
+    ``url`` begins the names of objects, for people. ``documents`` are the stubs. ``put`` are the keys that were put,
+    ``kept`` those that were there. ``old`` are keys of earlier contents, which machines with earlier stubs still fetch.
+    ``templates`` are the launch templates that were created or updated.
     """
 
     root: Path
     bucket: str
+    url: str
     region: str
     warnings: tuple[str, ...]
     documents: tuple[DocumentInfo, ...]
@@ -59,35 +60,40 @@ class PublishResult:
 
 def publish(
     cluster_file: Path,
-    bucket: str,
+    bucket: str = "",
     output: Path = image.DEFAULT_OUTPUT,
     *,
+    to: PlaceName = "s3",
     region: str = "",
     kms_key: str = "",
     owner: str = "",
     launch_templates: Path | None = None,
     dry_run: bool = False,
 ) -> PublishResult:
-    """Put the payload of each machine into ``bucket``, and write the stubs that fetch them below ``output``.
+    """Put the payload of each machine to AWS, and write the stubs that fetch them below ``output``.
 
-    An object that is there is not put again. The stubs are written when every object is there. Then, with a file
-    ``launch_templates``, each machine and pool gets its launch template. With ``dry_run`` nothing is changed.
+    ``bucket`` is for S3. An object that is there is not put again. The stubs are written when every object is there.
+    Then, with a file ``launch_templates``, each machine and pool gets its launch template. With ``dry_run`` nothing is
+    changed.
 
     Raises:
         ProblemsError, InputError: the cluster file, the bundle or an argument is wrong, or a stub is too large.
-        KgenError: S3, EC2 or the disk refuses; the next run goes on.
+        KgenError: AWS or the disk refuses; the next run goes on.
     """
     loaded = load(cluster_file)
     cluster = loaded.cluster
     bundle_path, bundle = store.path_for(cluster_file), current_bundle(cluster_file, cluster)
-    _check_key(kms_key)
+    wanted = _target(to, bucket, region, kms_key, owner)
     root = output / cluster.name
     recorded = recorded_bucket(root)
-    if recorded and recorded["bucket"] != bucket:
-        hint = f"run `kgen unpublish {cluster_file}` first, or use --bucket {recorded['bucket']}"
-        raise InputError(f"the cluster is published in the bucket {recorded['bucket']}", hint)
+    if recorded and (recorded["to"], recorded["bucket"]) != (to, bucket):
+        where = f"the bucket {recorded['bucket']}" if recorded["to"] == "s3" else "Secrets Manager"
+        raise InputError(f"the cluster is published in {where}", f"run `kgen unpublish {cluster_file}` first")
     pipeline = Pipeline(cluster, bundle)
-    target = Bucket(bucket, region=region, kms_key=kms_key, owner=owner)
+    target = PLACES[to](wanted)
+    if recorded and to != "s3" and recorded["region"] != target.region:
+        hint = f"use --region {recorded['region']}, or run `kgen unpublish {cluster_file}` first"
+        raise InputError(f"the cluster is published in {recorded['region']}, not in {target.region}", hint)
     plan = None
     if launch_templates:
         where = region or session_region() or target.region
@@ -97,9 +103,9 @@ def publish(
     rendering.refuse_another_cluster(_section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file)
     if not dry_run:
         # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
-        facts = {"bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
-        facts |= {"objects": {**before, **objects}}
-        _write_section(root, BUCKET_SECTION, {**recorded, **facts, **(plan.facts if plan else {})})
+        facts = {"to": to, "bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
+        known = {**facts, "objects": {**before, **objects}, **(plan.facts if plan else {})}
+        _write_section(root, BUCKET_SECTION, {**recorded, **known})
     put: list[str] = []
     kept: list[str] = []
     documents: list[DocumentInfo] = []
@@ -131,6 +137,7 @@ def publish(
     return PublishResult(
         root=root,
         bucket=bucket,
+        url=target.url,
         region=target.region,
         warnings=tuple(warnings),
         documents=tuple(documents),
@@ -146,7 +153,7 @@ def publish(
 class UnpublishResult:
     """The keys and launch templates that were removed, and the keys left; with ``dry_run``, what would be removed."""
 
-    bucket: str
+    url: str
     removed: tuple[str, ...]
     left: tuple[str, ...]
     templates: tuple[str, ...]
@@ -175,44 +182,57 @@ def unpublish(
     templates = launching.to_remove(cluster, recorded, published_machines(root) if old_only else ())
     if not dry_run:
         launching.remove(cluster, recorded, templates)  # first: no machine starts with a stub whose object is gone
-        target = Bucket(recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
-        target.remove(set(removed), prefix(cluster))
+        there = Target(recorded["to"], recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
+        PLACES[there.to](there).remove(set(removed), prefix(cluster))
         if not left:
             _write_section(root, SECTION, {})
         facts = {**recorded, "objects": {key: recorded["objects"][key] for key in left}}
         _write_section(root, BUCKET_SECTION, launching.without(facts, templates) if left else {})
-    return UnpublishResult(recorded["bucket"], tuple(removed), tuple(left), templates)
+    return UnpublishResult(url_of(recorded), tuple(removed), tuple(left), templates)
 
 
 def policies(
-    cluster_file: Path, bucket: str, *, kms_key: str = "", region: str = "", launch_templates: bool = False
+    cluster_file: Path,
+    bucket: str = "",
+    *,
+    to: PlaceName = "s3",
+    kms_key: str = "",
+    region: str = "",
+    launch_templates: bool = False,
 ) -> Mapping[str, Mapping[str, Any]]:
     """Return the IAM policies for the roles of masters and nodes, and for the publisher. Nothing is asked of AWS.
 
     Raises:
         ProblemsError, InputError: the cluster file or the key is wrong.
     """
-    _check_key(kms_key)
+    target = _target(to, bucket, region, kms_key, "")
     cluster = load(cluster_file).cluster
-    found = iam.policies(bucket, prefix(cluster), kms_key=kms_key, region=region)
+    found = iam.policies(target, prefix(cluster))
     if launch_templates:
         found["publisher"]["Statement"] += iam.launch_templates(cluster.name, region)
     return found
 
 
 def recorded_bucket(root: Path) -> dict[str, Any]:
-    """Return what the lock file in ``root`` says of the bucket: name, region, key, owner and objects; empty: nothing.
+    """Return what the lock file in ``root`` says of what is at AWS: place, region, key, objects; empty: nothing.
 
     Raises:
         KgenError: the lock file is damaged.
     """
     facts = dict(_section(root, BUCKET_SECTION).facts)
+    if not facts:
+        return {}
+    facts = {"to": "s3", **facts}
     texts = all(isinstance(facts.get(name), str) for name in ("bucket", "region", "kmsKey", "owner"))
-    if facts and not (
-        texts and isinstance(facts.get("objects"), dict) and isinstance(facts.get(launching.FACT, {}), dict)
-    ):
+    mappings = all(isinstance(facts.get(name, {}), dict) for name in ("objects", launching.FACT))
+    if facts["to"] not in PLACES or not (texts and mappings and "objects" in facts):
         raise lock.damaged(root / lock.FILE_NAME, root)
     return facts
+
+
+def url_of(recorded: Mapping[str, Any]) -> str:
+    """Return how the names of what is recorded begin, for people."""
+    return f"s3://{recorded['bucket']}" if recorded["to"] == "s3" else f"secretsmanager://{recorded['region']}"
 
 
 def published_machines(root: Path) -> frozenset[str]:
@@ -251,7 +271,17 @@ def _write_section(root: Path, name: str, facts: Mapping[str, Any]) -> None:
         out.commit()
 
 
-def _check_key(kms_key: str) -> None:
+def _target(to: PlaceName, bucket: str, region: str, kms_key: str, owner: str) -> Target:
+    """Return where to publish.
+
+    Raises:
+        InputError: an argument is missing, not for this place, or no key.
+    """
+    if to == "s3" and not bucket:
+        raise InputError("no bucket is named", "give --bucket BUCKET, or --to secretsmanager")
+    if to != "s3" and (bucket or owner):
+        raise InputError("a bucket is for S3", "leave out --bucket and --bucket-owner, or --to secretsmanager")
     if kms_key and not _KEY_ARN.fullmatch(kms_key):
         hint = "give the ARN of a key, not of an alias: arn:aws:kms:eu-central-1:111122223333:key/…"
         raise InputError(f"{kms_key} is not the ARN of a KMS key", hint)
+    return Target(to, bucket, region, kms_key, owner)

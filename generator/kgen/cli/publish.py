@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,11 +15,18 @@ if TYPE_CHECKING:
     from kgen.api import PublishResult
 
 
-@click.command(short_help="Put payloads into S3, and write small user-data that fetches them.")
+@click.command(short_help="Put payloads to AWS, and write small user-data that fetches them.")
 @arguments.CLUSTER_FILE
-@click.option("--bucket", required=True, metavar="BUCKET", help="The bucket. It must exist, and be yours.")
-@click.option("--region", default="", metavar="REGION", help="Fail unless the bucket is in this region.")
-@click.option("--kms-key", default="", metavar="ARN", help="Encrypt with this KMS key. Default: the key aws/s3.")
+@click.option(
+    "--to",
+    type=click.Choice(("s3", "secretsmanager")),
+    default="s3",
+    show_default=True,
+    help="Put payloads into a bucket, or into a secret for each machine.",
+)
+@click.option("--bucket", default="", metavar="BUCKET", help="For s3: the bucket. It must exist, and be yours.")
+@click.option("--region", default="", metavar="REGION", help="The region; fail if the bucket is in another one.")
+@click.option("--kms-key", default="", metavar="ARN", help="Encrypt with this KMS key. Default: that of AWS.")
 @click.option("--bucket-owner", default="", metavar="ACCOUNT", help="Default: the account of the credentials.")
 @click.option(
     "--launch-templates",
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 @arguments.JSON
 def publish(
     cluster_file: Path,
+    to: Literal["s3", "secretsmanager"],
     bucket: str,
     region: str,
     kms_key: str,
@@ -45,25 +53,28 @@ def publish(
     output: Path,
     as_json: bool,
 ) -> None:
-    """Put the payload of each machine of CLUSTER_FILE into a bucket of S3, and write its stub.
+    """Put the payload of each machine of CLUSTER_FILE into S3 or Secrets Manager, and write its stub.
 
     A stub is user-data of 1.5 kB without secrets. At the first boot it fetches the payload with the role of the EC2
     instance, checks its sha256, and runs it. So a machine boots from an image that has nothing of kgen, however large
     its payload is. Run `kgen render` before. Credentials are those that boto3 finds.
 
-    An object that is in the bucket is not put again. If anything fails, run the same command again.
+    What is there is not put again. If anything fails, run the same command again.
     """
     from kgen import api
 
     if print_policies:
         with_templates = launch_templates is not None
-        found = api.policies(cluster_file, bucket, kms_key=kms_key, region=region, launch_templates=with_templates)
+        found = api.policies(
+            cluster_file, bucket, to=to, kms_key=kms_key, region=region, launch_templates=with_templates
+        )
         console.out(json.dumps(found, indent=2))
         return
     result = api.publish(
         cluster_file,
         bucket,
         output,
+        to=to,
         region=region,
         kms_key=kms_key,
         owner=bucket_owner,
@@ -77,7 +88,7 @@ def publish(
         return
     if dry_run:
         for key in result.put:
-            console.out(f"put     s3://{result.bucket}/{key}")
+            console.out(f"put     {result.url}/{key}")
         for change in result.changes:
             console.out(f"{change.kind:6}  {result.root / change.path}")
         _print_templates(result)
@@ -86,9 +97,7 @@ def publish(
         return
     console.out(documents_table(result.root, result.documents))
     console.out()
-    console.out(
-        f"s3://{result.bucket} ({result.region}): {len(result.put):,} objects put, {len(result.kept):,} unchanged"
-    )
+    console.out(f"{result.url} ({result.region}): {len(result.put):,} objects put, {len(result.kept):,} unchanged")
     _print_templates(result)
     if result.old:
         console.out(
@@ -112,6 +121,7 @@ def _as_json(result: PublishResult, *, dry_run: bool) -> dict[str, Any]:
         "root": str(result.root),
         "dryRun": dry_run,
         "bucket": result.bucket,
+        "url": result.url,
         "region": result.region,
         "put": list(result.put),
         "kept": list(result.kept),
@@ -128,7 +138,7 @@ def _as_json(result: PublishResult, *, dry_run: bool) -> dict[str, Any]:
     }
 
 
-@click.command(short_help="Remove from S3 what `kgen publish` put there.")
+@click.command(short_help="Remove from AWS what `kgen publish` put there.")
 @arguments.CLUSTER_FILE
 @click.option("--old", "old_only", is_flag=True, help="Keep what the present stubs fetch.")
 @click.option("--dry-run", is_flag=True, help="Remove nothing; print what would be removed.")
@@ -145,7 +155,7 @@ def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, a
 
     result = api.unpublish(cluster_file, output, old_only=old_only, dry_run=dry_run)
     if as_json:
-        facts = {"bucket": result.bucket, "dryRun": dry_run, "removed": result.removed, "left": result.left}
+        facts = {"url": result.url, "dryRun": dry_run, "removed": result.removed, "left": result.left}
         facts["launchTemplates"] = result.templates
         console.out(json.dumps(facts, indent=2))
         return
@@ -153,6 +163,6 @@ def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, a
         console.out(f"{'delete' if dry_run else 'deleted'}  launch template {name}")
     if dry_run:
         for key in result.removed:
-            console.out(f"remove  s3://{result.bucket}/{key}")
+            console.out(f"remove  {result.url}/{key}")
     word = "would be removed" if dry_run else "removed"
-    console.out(f"s3://{result.bucket}: {len(result.removed):,} objects {word}, {len(result.left):,} left")
+    console.out(f"{result.url}: {len(result.removed):,} objects {word}, {len(result.left):,} left")

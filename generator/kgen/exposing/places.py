@@ -49,12 +49,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What may be in ``bucket``: the keys of each machine's objects.
+    """What may be at AWS: the keys of each machine's objects. ``url`` begins their names.
 
     ``machines`` have stubs as user-data; ``files`` are the copies of objects on this disk.
     """
 
-    bucket: str = ""
+    url: str = ""
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     machines: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
@@ -150,7 +150,7 @@ def _of_machine(
             yield each, Place(kind, f"user-data/{machine.name}.yaml", machine.name)
         if each not in passwords:  # cloud-init takes users from the stub
             for key in published.keys.get(machine.name, ()):
-                yield each, Place("bucket", f"s3://{published.bucket}/{key}", machine.name)
+                yield each, Place("bucket", f"{published.url}/{key}", machine.name)
                 if (copy := str(stub.OBJECTS / key)) in published.files:
                     yield each, Place("documents", copy, machine.name)
         if members is not None:

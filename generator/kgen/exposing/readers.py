@@ -14,8 +14,9 @@ _TABLE: dict[PlaceKind, str] = {
     "kubeconfigs": _DISK,
     "api": _DISK,
     "documents": _DISK,
-    "bucket": "whoever has s3:GetObject for the bucket and kms:Decrypt for its key: the roles of the machines, and so "
-    "every program that gets their credentials from 169.254.169.254; administrators of the account",
+    "bucket": "whoever has s3:GetObject or secretsmanager:GetSecretValue for it, and kms:Decrypt for its key: the "
+    "roles of the machines, and so every program that gets their credentials from 169.254.169.254; "
+    "administrators of the account",
     "reviewTree": _DISK,
     "seeds": f"{_DISK}; whoever administers the hypervisor, or gets the disk that is attached to the machine",
     "machines": "root on the machine, and whoever has its disk, a snapshot or a backup of it; privileged pods",

@@ -100,16 +100,16 @@ def program(role: Role, *, with_comments: bool, extras: tuple[str, ...] = tuple(
         steps=f"(*STEPS[:3], {steps}*STEPS[3:])" if steps else "STEPS",
         checks=f"CHECKS += ({checks[:-1]})\n\n" if checks else "",
     )
-    return _HEAD.format(role=role) + _joined((*MODULES[role], *names), with_comments=with_comments) + end
+    return _HEAD.format(role=role) + joined((*MODULES[role], *names), with_comments=with_comments) + end
 
 
 @cache
 def apply_program() -> str:
     """Return the program of ``kgen apply`` as Python source, with its comments."""
-    return _joined(APPLY_MODULES, with_comments=True)
+    return joined(APPLY_MODULES, with_comments=True)
 
 
-def _joined(modules: Iterable[str], *, with_comments: bool) -> str:
+def joined(modules: Iterable[str], *, with_comments: bool) -> str:
     """Return the modules one below the other, and above them every import of the standard library."""
     imports = {"import sys"}
     parts = []

@@ -32,7 +32,8 @@ class Bucket:
         self.name = name
         self.kms_key = kms_key
         self._owner = owner
-        self.warnings: list[str] = []
+        self.url = f"s3://{name}"
+        self.warnings: tuple[str, ...] = ()
         self._refusals = aws.Refusals("S3", f"the bucket {name}", self._explain)
         with self._refusals.to("look at it"):
             session = aws.session(region)
@@ -61,9 +62,9 @@ class Bucket:
         except NoCredentialsError:
             raise
         except (ClientError, BotoCoreError, KeyError):
-            self.warnings.append(
+            self.warnings = (
                 f"whose bucket {self.name} is was not checked, because STS does not say whose the credentials are; "
-                "--bucket-owner ACCOUNT checks it"
+                "--bucket-owner ACCOUNT checks it",
             )
             return ""
 

@@ -1,7 +1,7 @@
 """The IAM policies of the published road, with the least privilege: for masters, for nodes, for the publisher.
 
-Sources: the Service Authorization Reference of Amazon S3 and AWS KMS; "Protecting data with SSE-KMS" in the S3 user
-guide, which says that a reader needs kms:Decrypt and a writer kms:GenerateDataKey.
+Sources: the Service Authorization Reference of S3, Secrets Manager, EC2 and AWS KMS; "Protecting data with SSE-KMS" in
+the S3 user guide, which says that a reader needs kms:Decrypt and a writer kms:GenerateDataKey.
 """
 
 from __future__ import annotations
@@ -9,26 +9,38 @@ from __future__ import annotations
 from typing import Any
 
 from kgen.publishing.launch_templates import CLUSTER_TAG
+from kgen.publishing.places import Target
 
 Policy = dict[str, Any]
 
 
-def policies(bucket: str, prefix: str, *, kms_key: str = "", region: str = "") -> dict[str, Policy]:
+_READS = {"s3": ("s3:GetObject",), "secretsmanager": ("secretsmanager:GetSecretValue",)}
+_WRITES = {
+    "s3": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+    "secretsmanager": (
+        *("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "secretsmanager:CreateSecret"),
+        *("secretsmanager:UpdateSecret", "secretsmanager:DeleteSecret"),
+    ),
+}
+
+
+def policies(target: Target, prefix: str) -> dict[str, Policy]:
     """Return the policies by who needs each. Keys of objects begin with ``prefix`` and the role.
 
-    Without ``kms_key`` the bucket is encrypted with the key aws/s3, whose own policy admits the account.
+    Without a key of its own the place encrypts with the key aws/<service>, whose own policy admits the account.
     """
-    partition = kms_key.split(":")[1] if kms_key else _partition(region)
-    arn = f"arn:{partition}:s3:::{bucket}"
+    partition = target.kms_key.split(":")[1] if target.kms_key else _partition(target.region)
+    if target.to == "s3":
+        bucket = f"arn:{partition}:s3:::{target.bucket}"
+        objects, lists = f"{bucket}/", [_statement(("s3:ListBucket", "s3:ListBucketVersions"), bucket)]
+    else:
+        objects, lists = f"arn:{partition}:secretsmanager:{target.region or '*'}:*:secret:", []
+    reads, writes, decrypt = _READS[target.to], _WRITES[target.to], _key(target, "kms:Decrypt")
     return {
-        "master": _policy(_reader(arn, f"{prefix}master/*"), *_key(kms_key, "kms:Decrypt")),
-        "node": _policy(_reader(arn, f"{prefix}node/*"), *_key(kms_key, "kms:Decrypt")),
+        "master": _policy(_statement(reads, f"{objects}{prefix}master/*"), *decrypt),
+        "node": _policy(_statement(reads, f"{objects}{prefix}node/*"), *decrypt),
         "publisher": _policy(
-            _statement(
-                ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"), f"{arn}/{prefix}*"
-            ),
-            _statement(("s3:ListBucket", "s3:ListBucketVersions"), arn),
-            *_key(kms_key, "kms:Decrypt", "kms:GenerateDataKey"),
+            _statement(writes, f"{objects}{prefix}*"), *lists, *_key(target, "kms:Decrypt", "kms:GenerateDataKey")
         ),
     }
 
@@ -45,17 +57,14 @@ def launch_templates(cluster: str, region: str = "") -> list[Policy]:
     ]
 
 
-def _reader(arn: str, keys: str) -> Policy:
-    return _statement(("s3:GetObject",), f"{arn}/{keys}")
-
-
-def _key(kms_key: str, *actions: str) -> list[Policy]:
-    """Return the statement for the KMS key, which may be used through S3 only."""
-    if not kms_key:
+def _key(target: Target, *actions: str) -> list[Policy]:
+    """Return the statement for the KMS key, which may be used through this service only."""
+    if not target.kms_key:
         return []
-    dns = "amazonaws.com.cn" if kms_key.split(":")[1] == "aws-cn" else "amazonaws.com"
-    condition = {"StringEquals": {"kms:ViaService": f"s3.{kms_key.split(':')[3]}.{dns}"}}
-    return [{**_statement(actions, kms_key), "Condition": condition}]
+    _, partition, _, region, *_ = target.kms_key.split(":")
+    dns = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    condition = {"StringEquals": {"kms:ViaService": f"{target.to}.{region}.{dns}"}}
+    return [{**_statement(actions, target.kms_key), "Condition": condition}]
 
 
 def _statement(actions: tuple[str, ...], resource: str) -> Policy:

@@ -174,11 +174,12 @@ def image_deliver() -> str:
 def stub_bootcmd(cluster: Cluster, role: Role) -> str:
     """Return what ``bootcmd`` does in a stub. An image waits for runcmd, which fetches what the image begins with."""
     if cluster.runner == "baked":
-        return bootcmd(cluster, role) + _HOLD
+        return bootcmd(cluster, role) + _HOLD.partition("\n")[2]  # 1,500 bytes have no room for its comment
     deliver = resources.template_text("cloud-init/deliver.sh")
     # A stub has room for the loop over cloud-init's modules only, not for the repair of the network's files.
     loop = textwrap.dedent(deliver[deliver.index("  for module in") : deliver.index("  lost=")])
-    return f"# Until this machine is done, every boot fetches again.\n[ -e {names.DONE_PATH} ] || {loop}sync\n"
+    # Until the machine is done, every boot fetches again.
+    return f"[ -e {names.DONE_PATH} ] || {loop}sync\n"
 
 
 def stub_start(cluster: Cluster) -> str:

@@ -1,4 +1,4 @@
-"""The published road: a stub as user-data, and the object in S3 that it fetches.
+"""The published road: a stub as user-data, and the object that it fetches, in S3 or Secrets Manager.
 
 A stub is a ``#cloud-config`` like a whole document, with what cloud-init itself must know: hostname, users, the user's
 own keys. In place of payload and first-boot program it has the program ``fetch`` and the URL of the object, which ends
@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kgen import __version__, engine, resources
 from kgen.facts import names
@@ -26,10 +26,14 @@ FETCH_PATH = names.RUNNER_PATH.with_name("fetch.py")
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A bucket: the URL of its objects up to their keys, which begin with a slash, and its region."""
+    """Where a stub fetches from: a URL without a slash at its end, the region, and AWS's name of the service.
+
+    In S3 the URL is that of the bucket, and an object's key is below it.
+    """
 
     url: str
     region: str
+    service: Literal["s3", "secretsmanager"] = "s3"
 
 
 def object_text(cluster: Cluster, payload: Payload) -> str:
@@ -61,17 +65,20 @@ def prefix(cluster: Cluster) -> str:
 
 def stub_text(cluster: Cluster, payload: Payload, store: Store, name: str, users: Sequence[Mapping[str, Any]]) -> str:
     """Return the user-data of a machine whose object is ``name`` in ``store``."""
-    fetch = program.without_comments(resources.runner_source("fetch")).lstrip("\n")
-    call = f"exec(fetch({f'{store.url}/{name}'!r}, {store.region!r}))\n"
+    modules = {"s3": ("aws", "fetch"), "secretsmanager": ("aws", "fetch_secret")}[store.service]
+    fetch = program.joined(modules, with_comments=False).strip("\n")
+    arguments = (
+        [f"{store.url}/{name}", store.region] if store.service == "s3" else [f"{store.url}/", store.region, name]
+    )
+    call = f"exec(fetch{tuple(arguments)!r})\n"
     keys = document.user_keys(payload.cloud_init)
     return engine.render(
         "cloud-init/stub.yaml.j2",
         name=payload.name,
         cluster=cluster.name,
-        review=f"outputs/{cluster.name}/publish/",
         hostname=payload.name if cluster.set_hostname and not payload.is_pool else "",
         bootcmd=engine.Block(document.stub_bootcmd(cluster, payload.role), 2),
-        fetch=["python3", "-I", str(FETCH_PATH)],
+        fetch=["python3", "-Iu", str(FETCH_PATH)],
         path=str(FETCH_PATH),
         program=engine.Block(f"{fetch}\n\n{call}", 4),
         ntp=cluster.ntp,

@@ -14,12 +14,13 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from tests.unit.publishing.conftest import BUCKET, REGION
 
 from kgen import resources
+from kgen.firstboot import program
 
 PUBLISH = ("publish", "prod.yaml", "--bucket", BUCKET)
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f7e1b9c-58a4-4a52-8d4a-0a6c1f0f7e11"
@@ -37,7 +38,7 @@ def program_of(root, machine):
     """Return the stub's program, and what its command names."""
     document = stub(root, machine)
     (file,) = document["write_files"]
-    assert document["runcmd"][-1] == ["python3", "-I", file["path"]]
+    assert document["runcmd"][-1] == ["python3", "-Iu", file["path"]]
     return file["content"]
 
 
@@ -53,7 +54,7 @@ def boot(root, machine, metadata, tmp_path, **changes):
     for old, new in {"http://169.254.169.254": metadata.url, "time.sleep(10)": "time.sleep(0.01)", **changes}.items():
         assert old in code
         code = code.replace(old, new)
-    ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-Iu", "-c", code], capture_output=True, text=True, check=False, timeout=60)
     return ended.returncode, ended.stdout + ended.stderr, at
 
 
@@ -114,18 +115,35 @@ def test_a_stub_makes_the_files_of_the_whole_document(aws, rendered, kgen, here,
 
 def test_the_signature_is_what_botocore_computes(monkeypatch):
     names = {}
-    exec(compile(resources.runner_source("fetch"), "fetch.py", "exec"), names)
+    exec(compile(program.joined(("aws",), with_comments=True), "aws.py", "exec"), names)
     moment = time.gmtime(1_700_000_000)
     monkeypatch.setattr(time, "gmtime", lambda *_: moment)
     url = "https://clusters.s3.eu-central-1.amazonaws.com/kgen/prod/master/m1/00ff"
     role = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "a/b+c", "Token": "t=="}
-    signed = names["signed"](url, REGION, role)
+    signed = names["signed"](url, REGION, role, "s3")
     request = AWSRequest("GET", url, headers={"host": "clusters.s3.eu-central-1.amazonaws.com"})
-    request.headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
+    request.headers["X-Amz-Content-SHA256"] = hashlib.sha256(b"").hexdigest()
     request.headers["X-Amz-Date"] = request.context["timestamp"] = "20231114T221320Z"
     request.headers["X-Amz-Security-Token"] = role["Token"]
-    request.context["payload_signing_enabled"] = False
     auth = S3SigV4Auth(Credentials("ASIAEXAMPLE", "a/b+c", "t=="), "s3", REGION)
+    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    assert signed["authorization"].endswith(f"Signature={signature}")
+
+
+def test_the_signature_of_an_operation_is_what_botocore_computes(monkeypatch):
+    names = {}
+    exec(compile(program.joined(("aws",), with_comments=True), "aws.py", "exec"), names)
+    moment = time.gmtime(1_700_000_000)
+    monkeypatch.setattr(time, "gmtime", lambda *_: moment)
+    url, body = "https://ssm.eu-central-1.amazonaws.com/", b'{"Name": "/kgen/x"}'
+    role = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "a/b+c", "Token": "t=="}
+    more = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonSSM.GetParameter"}
+    signed = names["signed"](url, REGION, role, "ssm", "POST", body, **more)
+    request = AWSRequest("POST", url, data=body, headers={"host": "ssm.eu-central-1.amazonaws.com", **more})
+    request.headers["X-Amz-Content-SHA256"] = hashlib.sha256(body).hexdigest()
+    request.headers["X-Amz-Date"] = request.context["timestamp"] = "20231114T221320Z"
+    request.headers["X-Amz-Security-Token"] = role["Token"]
+    auth = SigV4Auth(Credentials("ASIAEXAMPLE", "a/b+c", "t=="), "ssm", REGION)
     signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
     assert signed["authorization"].endswith(f"Signature={signature}")
 
@@ -357,9 +375,9 @@ ROLE = (b"token", b"machines", json.dumps({"AccessKeyId": "A", "SecretAccessKey"
 )
 def test_what_may_pass_is_tried_again(capsys, monkeypatch, answers, code, sentence):
     names = {}
-    exec(compile(resources.runner_source("fetch"), "fetch.py", "exec"), names)
+    exec(compile(program.joined(("aws", "fetch"), with_comments=True), "fetch.py", "exec"), names)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    names["urlopen"] = Answers(*answers)
+    monkeypatch.setattr(urllib.request, "urlopen", Answers(*answers))
     url = "https://b.s3.eu-central-1.amazonaws.com/k/" + hashlib.sha256(b"x").hexdigest()
     if code is None:
         assert names["fetch"](url, REGION) == "x"
@@ -373,7 +391,7 @@ def test_what_may_pass_is_tried_again(capsys, monkeypatch, answers, code, senten
 def test_the_fetching_program_runs_on_the_oldest_python_of_images():
     import ast
 
-    for name in ("fetch", "unpack"):
+    for name in ("aws", "fetch", "fetch_secret", "unpack"):
         ast.parse(resources.runner_source(name), feature_version=(3, 9))
     assert Path(resources.__file__).exists()
     assert boto3.__version__

@@ -19,6 +19,8 @@ machines:
 """
 
 
+@pytest.mark.parametrize("service", ["s3", "secretsmanager"])
+@pytest.mark.parametrize("image", ["embedded", "baked"])
 @pytest.mark.parametrize(
     ("cluster", "machine", "bucket", "most"),
     [
@@ -31,11 +33,12 @@ machines:
         ),
     ],
 )
-def test_a_stub_is_small(tmp_path, cluster, machine, bucket, most):
+def test_a_stub_is_small(tmp_path, cluster, machine, bucket, most, image, service):
     path = tmp_path / "cluster.yaml"
-    path.write_text(CLUSTER.format(cluster=cluster, machine=machine))
+    path.write_text(CLUSTER.format(cluster=cluster, machine=machine) + f"image: {{runner: {image}}}\n")
     loaded = load(path).cluster
     pipeline = Pipeline(loaded, populate(None, loaded, datetime.now(UTC)).bundle)
-    where = Store(f"https://{bucket}.s3.eu-central-1.amazonaws.com", "eu-central-1")
+    host = f"{bucket}.s3" if service == "s3" else service
+    where = Store(f"https://{host}.eu-central-1.amazonaws.com", "eu-central-1", service)
     (info,) = (item for item in pipeline.published(where) if isinstance(item, DocumentInfo))
     assert 1000 < info.counted_bytes <= most

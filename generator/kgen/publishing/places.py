@@ -1,0 +1,48 @@
+"""The table of places that payloads are published in. Another place is a module beside this one, and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from kgen.publishing.bucket import Bucket
+from kgen.publishing.secrets_manager import SecretsManager
+from kgen.user_data.stub import Store
+
+PlaceName = Literal["s3", "secretsmanager"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the user wants payloads: ``bucket`` and its ``owner`` are for S3 only. Empty: the default."""
+
+    to: PlaceName = "s3"
+    bucket: str = ""
+    region: str = ""
+    kms_key: str = ""
+    owner: str = ""
+
+
+class Place(Protocol):
+    """A place of objects, which are named by their content. ``url`` begins the names of its objects for people."""
+
+    url: str
+    region: str
+    warnings: tuple[str, ...]
+    store: Store
+
+    def has(self, key: str, content: bytes) -> bool:
+        """Return whether the object is there with this content, encrypted with the wanted key."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Put the object."""
+
+    def remove(self, keys: Collection[str], prefix: str) -> None:
+        """Remove these objects, whose keys begin with ``prefix``."""
+
+
+PLACES: Mapping[PlaceName, Callable[[Target], Place]] = {
+    "s3": lambda it: Bucket(it.bucket, region=it.region, kms_key=it.kms_key, owner=it.owner),
+    "secretsmanager": lambda it: SecretsManager(region=it.region, kms_key=it.kms_key),
+}

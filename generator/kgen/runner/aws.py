@@ -1,0 +1,44 @@
+"""Requests to AWS with the credentials of the instance's role, which the metadata service gives (IMDSv2).
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html has the signature.
+"""
+
+import hmac
+import json
+import time
+from hashlib import sha256
+from typing import Optional
+from urllib import request
+
+METADATA = "http://169.254.169.254/latest/"
+
+
+def reply(url: str, headers: dict[str, str], method: str = "GET", body: Optional[bytes] = None) -> str:
+    """Return the text of the answer."""
+    return request.urlopen(request.Request(url, body, headers, method=method), timeout=10).read().decode()  # type: ignore[no-any-return]
+
+
+def credentials() -> dict[str, str]:
+    """Return the credentials of the instance's role."""
+    token = reply(METADATA + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
+    url, headers = METADATA + "meta-data/iam/security-credentials/", {"X-aws-ec2-metadata-token": token}
+    return json.loads(reply(url + reply(url, headers), headers))  # type: ignore[no-any-return]
+
+
+def signed(
+    url: str, region: str, keys: dict[str, str], service: str, method: str = "GET", body: bytes = b"", **more: str
+) -> dict[str, str]:
+    """Return the headers of a request, with its signature. They include ``more``."""
+    now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    host, path = url.split("/", 3)[2:]
+    sha = sha256(body).hexdigest()
+    sent = {**more, "host": host, "x-amz-content-sha256": sha, "x-amz-date": now, "x-amz-security-token": keys["Token"]}
+    names = ";".join(sorted(sent))
+    lines = [method, "/" + path, "", *map(":".join, sorted(sent.items())), "", names, sha]
+    scope = f"{now[:8]}/{region}/{service}/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n" + sha256("\n".join(lines).encode()).hexdigest()
+    key = ("AWS4" + keys["SecretAccessKey"]).encode()
+    for part in [*scope.split("/"), text]:
+        key = hmac.digest(key, part.encode(), "sha256")
+    credential = f"AWS4-HMAC-SHA256 Credential={keys['AccessKeyId']}/{scope}"
+    return {**sent, "authorization": f"{credential},SignedHeaders={names},Signature={key.hex()}"}
