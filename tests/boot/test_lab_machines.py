@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from kgen.lab import processes
+from kgen.secrets_bundle import store
+from tests.secret_search import search
 
 pytestmark = pytest.mark.boot
 
@@ -106,6 +108,25 @@ def test_seed_is_the_rendered_document(empty):
     assert b"via: 10.88.0.254" in empty.seed("m1", "network-config")  # the gateway that w1's own network names
     own = (empty.directory / "outputs/empty/seed/w1/network-config").read_bytes()
     assert empty.seed("w1", "network-config") == own
+
+
+def test_exposure_lists_what_a_search_of_the_files_finds(empty):
+    empty.new("--pool", "workers=1")
+    files = {str(it.relative_to(empty.lab.parent)): it.read_bytes() for it in empty.lab.rglob("*") if it.is_file()}
+    ended = empty.kgen("exposure", "cluster.yaml", "--json")
+    assert ended.returncode == 0, ended.stderr
+    listed = {
+        (secret["name"], place["path"])
+        for secret in json.loads(ended.stdout)["secrets"]
+        for place in secret["places"]
+        if place["kind"] == "lab"
+    }
+    disks = {(secret, path) for secret, path in listed if path.endswith("disk.qcow2")}  # of machines that never boot
+    assert {path for _, path in disks} == {"lab/m1/disk.qcow2", "lab/w1/disk.qcow2", "lab/workers-1/disk.qcow2"}
+    found = search(files, store.read(empty.directory / "cluster.secrets.yaml"))
+    assert len(found) > 15
+    assert found == listed - disks
+    assert empty.kgen("exposure", "cluster.yaml", "--fail-on", "lab").returncode == 3
 
 
 def test_image_is_never_written(empty):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kgen.api import image, rendering
 from kgen.api.bundle import existing_bundle
@@ -15,6 +15,7 @@ from kgen.exposing import places
 from kgen.exposing.kinds import PLACE_KINDS, PlaceKind
 from kgen.exposing.places import Place, Secret
 from kgen.exposing.readers import readers
+from kgen.lab import state
 from kgen.model import Cluster
 from kgen.output import lock
 from kgen.output.disk import disk_errors
@@ -40,13 +41,13 @@ class ExposureReport:
 
 
 def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> ExposureReport:
-    """Return where the secrets of ``cluster_file`` lie: as a render writes them, and as the seeds in ``output`` do.
+    """Return where the secrets of ``cluster_file`` lie: as a render writes them, and in seeds and lab of ``output``.
 
     Nothing is written. The report holds no secret.
 
     Raises:
         ProblemsError, InputError: the cluster file or the bundle is wrong.
-        KgenError: the lock file of the output is damaged, or the disk refuses.
+        KgenError: the lock file of the output or the lab's state is damaged, or the disk refuses.
     """
     loaded = load(cluster_file)
     bundle_path = store.path_for(cluster_file)
@@ -73,7 +74,8 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         kind: PlaceKind = "clusterFile" if is_given else bundle_kind
         lies[name][Place(kind, str(cluster_file if is_given else bundle_path))] = None
     published = _published(root, loaded.cluster)
-    for name, place in places.places(Pipeline(loaded.cluster, bundle), found, reviewed, members, published):
+    pipeline = Pipeline(loaded.cluster, bundle)
+    for name, place in places.places(pipeline, found, reviewed, members, published, _lab(root)):
         lies[name][place] = None
     report = tuple((found[name], tuple(listed)) for name, listed in lies.items())
     kinds = [kind for kind in PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
@@ -84,6 +86,17 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         report,
         {kind: readers(kind, loaded.cluster.provider) for kind in kinds},
     )
+
+
+def _lab(root: Path) -> places.Lab | None:
+    """Return the files of the lab below ``root``; None if there is no lab."""
+    lab = state.load(root / state.DIRECTORY)
+    if lab is None:
+        return None
+    machines: dict[str, list[str]] = {}
+    for machine in lab.machines:
+        machines.setdefault(machine.pool or machine.name, []).append(machine.name)
+    return places.Lab(PurePosixPath(state.DIRECTORY, state.KUBECONFIG), machines)
 
 
 def _published(root: Path, cluster: Cluster) -> places.Published:

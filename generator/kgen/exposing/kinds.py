@@ -15,6 +15,7 @@ PlaceKind = Literal[
     "bucket",
     "reviewTree",
     "seeds",
+    "lab",
     "machines",
 ]
 PLACE_KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)

@@ -1,4 +1,4 @@
-"""Where each secret lies: in the files of a render and of the seeds, in the bundle, and on the machines.
+"""Where each secret lies: in the files of a render, of the seeds and of a lab, in the bundle, and on the machines.
 
 It is computed from what the files are made of, not by looking for bytes in them; a test does that.
 """
@@ -60,6 +60,14 @@ class Published:
     files: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """The files of ``kgen lab``, relative to the output directory. ``machines`` are those of each document."""
+
+    kubeconfig: PurePosixPath
+    machines: Mapping[str, Sequence[str]]
+
+
 def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
     """Return every secret of the cluster by name. What the user's own files hold is not known to kgen."""
     found = []
@@ -95,8 +103,9 @@ def places(
     reviewed: Collection[str],
     members: Mapping[str, Sequence[str]] | None,
     published: Published = Published(),
+    lab: Lab | None = None,
 ) -> Iterator[tuple[str, Place]]:
-    """Yield name and place of each secret in the files of a render, in the seeds, and on the machines.
+    """Yield name and place of each secret in the files of a render, in the seeds and the lab, and on the machines.
 
     ``reviewed`` names the machines that have files for people to read. ``members`` are the named machines of pools
     that have seeds; None: there are no seeds.
@@ -106,6 +115,8 @@ def places(
     for name in ("admin", "super-admin"):
         for each in _of_content(kubeconfig.client(cluster, name, cluster.masters[0]), "", texts, found):
             yield each, Place("kubeconfigs", f"{name}.conf")
+            if lab and name == "admin":
+                yield each, Place("lab", str(lab.kubeconfig))
     for path, entry in cluster_files.api_paths(pipeline.objects):
         for each in _of_object(entry, texts):
             yield each, Place("api", str(path))
@@ -113,8 +124,11 @@ def places(
     for machine in cluster.documents:
         payload = pipeline.payload(machine)
         is_reviewed = machine.name in reviewed
-        yield from _of_machine(machine, payload, texts, found, passwords, is_reviewed, members, published)
+        of_machine = [*_of_machine(machine, payload, texts, found, passwords, is_reviewed, members, published)]
+        yield from of_machine
         yield from _of_stub(machine, passwords, published)
+        if lab:
+            yield from _of_lab(machine, of_machine, lab)
 
 
 def _of_machine(
@@ -165,6 +179,16 @@ def _of_stub(machine: Machine, passwords: Sequence[str], published: Published) -
         for each in passwords:
             for suffix in (".yaml.gz", ".yaml"):
                 yield each, Place("userData", str(stub.STUBS / f"{machine.name}{suffix}"), machine.name)
+
+
+def _of_lab(machine: Machine, of_machine: Sequence[tuple[str, Place]], lab: Lab) -> Iterator[tuple[str, Place]]:
+    """Yield the places of a document's lab machines: the seed has the whole document, the disk is the machine's."""
+    inside = dict.fromkeys(name for name, _ in of_machine)
+    on_disk = dict.fromkeys(name for name, place in of_machine if place.kind == "machines")
+    for name in lab.machines.get(machine.name, ()):
+        for file, secrets_of_file in (("seed.iso", inside), ("disk.qcow2", on_disk)):
+            path = str(lab.kubeconfig.parent / name / file)
+            yield from ((each, Place("lab", path, name)) for each in secrets_of_file)
 
 
 def _of_content(

@@ -6,10 +6,10 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.secret_search import layers, search
 
 from kgen.secrets_bundle import store
 
@@ -44,47 +44,13 @@ CASES = {
 }
 
 
-def layers(content: bytes) -> Iterator[bytes]:
-    """Yield a content and everything that is compressed inside it, also under base64."""
-    yield content
-    for start in [match.start() for match in re.finditer(rb"\x1f\x8b\x08", content)]:
-        try:
-            yield from layers(zlib.decompressobj(wbits=31).decompress(content[start:]))
-        except zlib.error:
-            continue
-    for match in re.finditer(rb"H4sI[A-Za-z0-9+/=]{100,}", content):
-        yield from layers(base64.b64decode(match[0]))
-
-
-def needles(bundle) -> dict[str, list[bytes]]:
-    """Return by name the forms in which each secret can be found, in a content without white space."""
-    keys = {f"{name}.key": entry.key for name, entry in bundle.entries.items()} | {"sa.key": bundle.service_account.key}
-    found: dict[str, list[bytes]] = {}
-    for name, pem in keys.items():
-        der = base64.b64decode("".join(pem.splitlines()[1:-1]))
-        secret_part = base64.b64encode(der)[40:-40]  # whatever stands around it, and however PEM breaks its lines
-        found[name] = [der, der.hex().encode(), secret_part, base64.b64encode(pem.encode())]
-    for token in bundle.tokens:
-        token_id, _, text = token.partition(".")
-        found[f"bootstrap token {token_id}"] = [text.encode(), base64.b64encode(text.encode())]
-    for user, text in {**bundle.password_hashes, "dev": HASH}.items():
-        found[f"password hash of {user}"] = [text.encode()]
+def given_in_the_file() -> dict[str, list[bytes]]:
+    """Return by name the forms of the secrets of ``MORE`` that are not in the bundle."""
     escaped = [PROXY, json.dumps(PROXY)[1:-1], PROXY.replace("\\", "\\\\").replace("$", "\\$")]
-    found["password in httpProxy"] = [text.encode() for text in (*escaped, json.dumps(escaped[2])[1:-1])]
-    return found
-
-
-def search(files: dict[str, bytes], bundle) -> set[tuple[str, str]]:
-    """Return name of each secret and path of each file that has it, in any form."""
-    wanted = needles(bundle)
-    hits = set()
-    for path, content in files.items():
-        for layer in layers(content):
-            dense = re.sub(rb"\s|\\n", b"", layer)
-            hits |= {
-                (name, path) for name, forms in wanted.items() if any(form in layer or form in dense for form in forms)
-            }
-    return hits
+    return {
+        "password hash of dev": [HASH.encode()],
+        "password in httpProxy": [text.encode() for text in (*escaped, json.dumps(escaped[2])[1:-1])],
+    }
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -104,7 +70,7 @@ def test_the_report_is_what_a_search_finds(kgen, here, case):
         for place in secret["places"]
         if place["kind"] != "machines"
     }
-    found = search(files, store.read(here / "prod.secrets.yaml"))
+    found = search(files, store.read(here / "prod.secrets.yaml"), given_in_the_file())
     assert len(found) > 100
     assert found == listed
 
@@ -133,7 +99,10 @@ def test_it_prints_no_secret(kgen, here):
     assert kgen("render", "prod.yaml").code == 0
     bundle = store.read(here / "prod.secrets.yaml")
     printed = [kgen("exposure", "prod.yaml", *more) for more in ((), ("--json",))]
-    assert search({str(number): ended.out.encode() for number, ended in enumerate(printed)}, bundle) == set()
+    assert (
+        search({str(number): ended.out.encode() for number, ended in enumerate(printed)}, bundle, given_in_the_file())
+        == set()
+    )
     assert "ca.key" in printed[0].out
 
 

@@ -14,6 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.secret_search import search
+
+from kgen.secrets_bundle import store
 
 KGEN = (sys.executable, "-m", "kgen")
 
@@ -64,6 +67,17 @@ def test_once_ends_with_0_when_every_machine_has_its_documents(here, rendered):
     assert {event["event"] for event in events} == {"served"}
     assert err == ""
     assert not [url for url in urls.values() if url.split("/")[3] in out]
+
+
+def test_no_secret_of_the_bundle_is_in_what_it_writes_and_prints(here, rendered):
+    with server("--once", "--json", "--any-address", "--urls", "urls") as process:
+        process.stdout.readline()
+        for url in seed_urls(here).values():
+            get(url + "user-data")
+            get(url + "vendor-data")
+        out, err = process.communicate(timeout=60)
+    written = {"urls": (here / "urls").read_bytes(), "stdout": out.encode(), "stderr": err.encode()}
+    assert search(written, store.read(here / "prod.secrets.yaml")) == set()
 
 
 def test_a_reader_that_leaves_ends_the_server_but_no_transfer(here, rendered):
