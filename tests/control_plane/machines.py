@@ -98,9 +98,9 @@ class _Namespaces:
             raise RuntimeError(f"no namespaces: {error.strip()} (are user namespaces allowed here?)")
         self.pid = answer.strip()
 
-    def enter(self, *namespaces: str) -> list[str]:
-        """Return the command line that runs what follows it inside these namespaces."""
-        kinds = [f"--{name}" for name in ("user", *namespaces)]
+    def enter(self, *namespaces: str, user: bool = True) -> list[str]:
+        """Return the command line that runs what follows it inside these namespaces. ``user``: the user namespace."""
+        kinds = [f"--{name}" for name in (*(["user"] if user else []), *namespaces)]
         return ["nsenter", "--target", self.pid, "--preserve-credentials", *kinds, "--"]
 
     def end(self) -> None:
@@ -154,14 +154,16 @@ class Machine:
         chroot: bool = False,
         stdout: int | None = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
+        as_host_root: bool = False,
     ) -> Running:
         """Start a program on the machine; ``chroot`` makes the machine's root directory its ``/``.
 
         Either way the machine's own ``programs`` come first: the host may have another kubectl, or none.
+        ``as_host_root`` is for a program to which the machine's user namespace denies something, and needs root.
         """
         assert self._namespaces is not None, f"{self.name} is off"
         inside = ["chroot", str(self.root)] if chroot else []
-        entered = self._namespaces.enter("mount", "uts", "net", "pid")
+        entered = self._namespaces.enter("mount", "uts", "net", "pid", user=not as_host_root)
         path = PATH if chroot else f"{self.root}/usr/local/bin:{PATH}"
         running = Running([*entered, *inside, *map(str, command)], stdout, {"PATH": path, **(env or {})})
         self._running.append(running)

@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--images", type=Path, default=Path("/run/images"), help="preloaded images: NAME:TAG/<files>")
     parser.add_argument("--version", default="v1.37.2", help="what the Node reports as its kubelet's version")
-    parser.add_argument("verb", choices=("enable", "start", "restart", "stop", "daemon"))
+    parser.add_argument("verb", choices=("enable", "start", "restart", "stop", "daemon", "daemon-reload"))
     parser.add_argument("units", nargs="*", help="of all but the kubelet there is none here")
     parser.add_argument("--now", action="store_true", help="with enable: start, too")
     parser.add_argument("--no-reload", action="store_true", help="no word to systemd: there is none here")
