@@ -395,6 +395,8 @@ class Cluster:
     image: Image = Image()
     provider: str = ""
     secrets_by_reference: bool = False
+    metadata_fence: bool = False
+    metadata_fence_host_network: bool = False
     set_hostname: bool = True
     ntp: Mapping[str, Any] | None = None
     users: tuple[User, ...] = ()

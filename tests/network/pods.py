@@ -16,10 +16,11 @@ from typing import Any
 from tests.components import cache, debian
 from tests.control_plane.machines import Machine
 
-PACKAGES = ("containernetworking-plugins", "iptables", "iproute2", "iputils-ping", "dash", "coreutils")
+PACKAGES = ("containernetworking-plugins", "iptables", "nftables", "iproute2", "iputils-ping", "dash", "coreutils")
 PLUGINS = "/usr/lib/cni"  # Debian's place
 _SERVER = (
-    "import socket as s; l = s.create_server(('', {port})); c, a = l.accept(); c.sendall(a[0].encode()); c.close()"
+    "import socket as s; l = s.create_server(('', {port}), family=s.{family}); "
+    "c, a = l.accept(); c.sendall(a[0].encode()); c.close()"
 )
 _CLIENT = "import socket as s, sys; c = s.create_connection(('{host}', {port}), 5); print(c.recv(99).decode())"
 
@@ -28,7 +29,7 @@ def install(suite: str, root: Path) -> None:
     """Make ``root`` a Debian of ``suite`` with CNI plugins and iptables."""
     tree = debian.root("cni", suite, PACKAGES)
     cache.run(["cp", "--archive", tree, root])
-    for name in ("iptables", "ip6tables", "iptables-restore"):
+    for name in ("iptables", "ip6tables", "iptables-restore", "ip6tables-restore"):
         (root / "usr/sbin" / name).symlink_to("xtables-nft-multi")  # what update-alternatives chooses
 
 
@@ -41,8 +42,8 @@ class Pod:
         self._name = name
         self._ports = [{"hostPort": at, "containerPort": to, "protocol": "tcp"} for at, to in (ports or {}).items()]
         machine.check(["ip", "netns", "add", name], chroot=True)
-        self._enter = ["nsenter", f"--net={machine.root}/run/netns/{name}", "--"]
-        machine.check([*self._enter, "ip", "link", "set", "lo", "up"])
+        self.inside = ["nsenter", f"--net={machine.root}/run/netns/{name}", "--"]
+        machine.check([*self.inside, "ip", "link", "set", "lo", "up"])
         self.result = self._call("ADD")
         self.address = self.result["ips"][0]["address"].partition("/")[0]
 
@@ -52,11 +53,11 @@ class Pod:
 
     def serve(self, port: int) -> None:
         """Tell the next client its address."""
-        serve(self.machine, port, *self._enter)
+        serve(self.machine, port, *self.inside, is_ipv6=":" in self.address)
 
     def ask(self, host: str, port: int) -> str:
         """Return the address that the server at ``host`` sees."""
-        return ask(self.machine, host, port, *self._enter)
+        return ask(self.machine, host, port, *self.inside)
 
     def _call(self, command: str) -> Any:
         (path,) = (self.machine.root / "etc/cni/net.d").glob("*.conflist")
@@ -86,9 +87,10 @@ class Pod:
         return self.machine.check(["sh", "-c", line], chroot=True, env=environment)
 
 
-def serve(machine: Machine, port: int, *inside: str) -> None:
+def serve(machine: Machine, port: int, *inside: str, is_ipv6: bool = False) -> None:
     """Tell the next client at the port its address; return when the port is open."""
-    machine.start([*inside, sys.executable, "-c", _SERVER.format(port=port)])
+    family = "AF_INET6" if is_ipv6 else "AF_INET"
+    machine.start([*inside, sys.executable, "-c", _SERVER.format(port=port, family=family)])
     line = f"until ss --listening --tcp --numeric --no-header sport = :{port} | grep -q .; do sleep 0.05; done"
     machine.check([*inside, "sh", "-c", line], seconds=10)
 

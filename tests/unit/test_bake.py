@@ -59,6 +59,8 @@ def test_verify_finds_what_a_cluster_left_also_where_its_first_boot_is_done(tmp_
         *("etc/kubernetes/admin.conf", "var/lib/kubelet/config.yaml", "var/lib/etcd/member/wal", "var/lib/kgen/done"),
         *("etc/kgen/proxy.env", "etc/systemd/system/kubelet.service.d/kgen-proxy.conf"),
         *("etc/cni/net.d/10-kgen-bridge.conflist", "usr/local/lib/kgen/firstboot.py"),
+        *("etc/kgen/metadata-fence.nft", "etc/systemd/system/kgen-metadata-fence.service"),
+        "etc/systemd/system/kubelet.service.d/kgen-metadata-fence.conf",
     }
     root = tmp_path / "root"
     for name in ("etc/os-release", "etc/kgen/image.json", *left):
@@ -148,6 +150,17 @@ def test_a_render_warns_of_what_the_last_bake_lacks(tmp_path):
     path.write_text(path.read_text() + f"pools: [{own}]\n")
     found = [problem.message for problem in api.render(path, tmp_path).warnings if problem.code == "K911"]
     assert found == ["the image that was baked last takes payloads of format 2, the machines need format 3"]
+
+
+def test_an_image_for_fenced_machines_has_nftables(tmp_path):
+    path = cluster(tmp_path)
+    assert "nftables" not in api.bake(path, tmp_path).recipe.extra_packages
+    path.write_text(path.read_text() + "metadataFence: true\n")
+    found = [problem.message for problem in api.render(path, tmp_path).warnings if problem.code == "K911"]
+    assert found == ["the image that was baked last lacks the package nftables, which metadataFence needs"]
+    api.bake(path, tmp_path)
+    assert '"nftables"' in (tmp_path / "c/bake/pillar/kgen.sls").read_text()
+    assert not [problem for problem in api.render(path, tmp_path).warnings if problem.code == "K911"]
 
 
 def test_a_render_for_an_image_warns_when_none_was_baked(tmp_path):

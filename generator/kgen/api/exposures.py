@@ -84,7 +84,7 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         loaded.cluster.provider,
         (*loaded.warnings, *exposure.exposure(bundle_path)),
         report,
-        {kind: readers(kind, loaded.cluster.provider) for kind in kinds},
+        {kind: readers(kind, loaded.cluster) for kind in kinds},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kgen.bake.recipe import PAYLOAD_FORMATS, Recipe, container_images
 from kgen.config import own_values
+from kgen.content import metadata_fence
 from kgen.model import Cluster
 from kgen.payload import FORMAT, FORMAT_WITH_OWN_VALUES
 
@@ -18,6 +19,7 @@ def facts(recipe: Recipe) -> dict[str, Any]:
         "recipe": recipe.sha256,
         "containerImages": list(recipe.container_images),
         "payloadFormats": list(PAYLOAD_FORMATS),
+        "extraPackages": list(recipe.extra_packages),
     }
 
 
@@ -39,6 +41,8 @@ def missing(baked: Mapping[str, Any], cluster: Cluster) -> Iterator[str]:
     lacking = [image for image in container_images(cluster) if image not in baked.get("containerImages", [])]
     if lacking:
         yield f"the image that was baked last does not hold {', '.join(lacking)}"
+    if cluster.metadata_fence and metadata_fence.PACKAGE not in baked.get("extraPackages", []):
+        yield f"the image that was baked last lacks the package {metadata_fence.PACKAGE}, which metadataFence needs"
 
 
 def _has_own_values(cluster: Cluster) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from kgen import __version__, engine, resources
 from kgen.conditions import has_coredns, has_kube_proxy, has_local_etcd
 from kgen.config.image_fields import PROGRAMS
-from kgen.content import files, images
+from kgen.content import files, images, metadata_fence
 from kgen.facts import names, providers
 from kgen.firstboot import payload_json, program
 from kgen.model import Cluster, Role
@@ -95,7 +95,7 @@ def recipe(cluster: Cluster) -> Recipe:
         programs={name: cluster.image.source(name, cluster.kubernetes_version) for name in PROGRAMS},
         packages=dict(cluster.image.packages),
         container_images=container_images(cluster),
-        extra_packages=cluster.image.extra_packages,
+        extra_packages=extra_packages(cluster),
         units=tuple(cluster.image.units),
         files=tuple(sorted(_files(cluster), key=lambda file: file.path)),
         means=_means(cluster),
@@ -115,6 +115,12 @@ def container_images(cluster: Cluster) -> tuple[str, ...]:
         *([images.etcd(cluster)] if has_local_etcd(cluster) else []),
         *dict.fromkeys((*cluster.static_pod_images, *cluster.image.container_images)),
     )
+
+
+def extra_packages(cluster: Cluster) -> tuple[str, ...]:
+    """Return packages by the distribution's names: the user's, and what the cluster's own files need."""
+    fence = (metadata_fence.PACKAGE,) if cluster.metadata_fence else ()
+    return tuple(dict.fromkeys((*cluster.image.extra_packages, *fence)))
 
 
 _STATES = ("init", "packages", "system", "containerd", "kubernetes", "files", "container_images", "record", "hygiene")

@@ -43,10 +43,13 @@ _LEFT_OVER = (
         (pattern, "a file of a cluster's machine")
         for pattern in (
             *("etc/kgen/payload.json", "etc/kgen/proxy.env", "etc/kgen/labels.json", "etc/kgen/routes"),
+            "etc/kgen/metadata-fence.nft",
             *(
                 "etc/systemd/system/*/kgen-proxy.conf",
                 "etc/systemd/system/kgen-routes.*",
                 "etc/systemd/system/kgen-labels.*",
+                "etc/systemd/system/kgen-metadata-fence.*",
+                "etc/systemd/system/*/kgen-metadata-fence.conf",
                 "etc/systemd/system/kubelet.service.d/kgen-hostname.conf",
             ),
             *("etc/cni/net.d/10-kgen-*", "usr/local/lib/kgen/firstboot.py"),

@@ -476,6 +476,18 @@ CLUSTER = Object(
             "what the provider gets of the documents",
             attribute=None,
         ),
+        Field(
+            "metadataFence",
+            BOOLEAN,
+            "keep pods from the cloud's metadata service, which gives out user-data and credentials",
+            default=False,
+        ),
+        Field(
+            "metadataFenceHostNetwork",
+            BOOLEAN,
+            "keep pods with the machine's network from it, too",
+            default=False,
+        ),
         Field("hostname", BOOLEAN, "set the hostname of listed machines", default=True, attribute="set_hostname"),
         Field(
             "cloudInit",

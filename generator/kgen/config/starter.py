@@ -39,6 +39,9 @@ machines:
 # What the CIS Kubernetes Benchmark asks for.
 # hardening: cis
 
+# Keep pods from the cloud's metadata service, which gives out user-data and credentials.
+# metadataFence: true
+
 # Arguments of kube-apiserver, kube-controller-manager and kube-scheduler override kubeadm's.
 # apiServer:
 #   certSANs: [api.internal]

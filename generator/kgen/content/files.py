@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from kgen.conditions import has_local_etcd
-from kgen.content import bridge, environment, kubeconfig, kubelet, manifests, node_labels, own_values
+from kgen.content import bridge, environment, kubeconfig, kubelet, manifests, metadata_fence, node_labels, own_values
 from kgen.facts import names, versions
 from kgen.model import Cluster, Machine
 from kgen.payload import Content, NodeFile, Pem
@@ -97,6 +97,7 @@ def _system_files(cluster: Cluster, machine: Machine) -> Iterator[NodeFile]:
         for unit in _PROXY_UNITS:
             path = PurePosixPath(f"/etc/systemd/system/{unit}.service.d/kgen-proxy.conf")
             yield _file(path, (f"[Service]\nEnvironmentFile={_PROXY_ENV}\n",), _PUBLIC)
+    yield from metadata_fence.files(cluster)
 
 
 def _user_files(machine: Machine) -> Iterator[NodeFile]:

@@ -27,7 +27,9 @@ class Provider:
     datasource: str
     """The name of cloud-init's datasource for this provider."""
     readers: str
-    """Who can read user-data there."""
+    """Who can read user-data there, apart from pods."""
+    pods: str = ""
+    """What to add if pods can read it without ``metadataFence``."""
 
     def count(self, size_bytes: int) -> int:
         """Return the bytes of a document of ``size_bytes`` as this provider counts them."""
@@ -44,7 +46,8 @@ _ROWS = (
         "EC2 user guide, instance user data",
         "Ec2",
         "whoever has ec2:DescribeInstanceAttribute or reads the launch template, and "
-        "every program on the machine that reaches 169.254.169.254, which pods do unless the hop limit is 1",
+        "every program on the machine that reaches 169.254.169.254",
+        ", which pods do unless the hop limit is 1",
     ),
     Provider(
         "azure",
@@ -64,8 +67,9 @@ _ROWS = (
         True,
         "Nova user guide, user data",
         "OpenStack",
-        "whoever shows the server with its project's credentials, and "
-        "every program on the machine that reaches 169.254.169.254; with a config drive, root",
+        "whoever shows the server with its project's credentials; "
+        "root, who can read a config drive; every program on the machine that reaches 169.254.169.254",
+        ", pods too",
     ),
     Provider(
         "gce",
@@ -76,7 +80,8 @@ _ROWS = (
         "Compute Engine documentation, VM metadata limits",
         "GCE",
         "whoever has compute.instances.get in the project, and "
-        "every program on the machine that reaches metadata.google.internal, pods too",
+        "every program on the machine that reaches metadata.google.internal",
+        ", pods too",
     ),
     Provider(
         "digitalocean",
@@ -86,7 +91,8 @@ _ROWS = (
         False,
         "DigitalOcean API reference, Droplet user_data",
         "DigitalOcean",
-        "every program on the machine that reaches 169.254.169.254, pods too",
+        "every program on the machine that reaches 169.254.169.254",
+        ", pods too",
     ),
     Provider(
         "hetzner",
@@ -96,7 +102,8 @@ _ROWS = (
         True,
         "Hetzner Cloud API reference, server user_data",
         "Hetzner",
-        "every program on the machine that reaches 169.254.169.254, pods too",
+        "every program on the machine that reaches 169.254.169.254",
+        ", pods too",
     ),
     Provider(
         "akamai",
@@ -106,7 +113,8 @@ _ROWS = (
         True,
         "Linode API reference, Metadata service",
         "Akamai",
-        "every program on the machine that gets a token from 169.254.169.254, pods too",
+        "every program on the machine that gets a token from 169.254.169.254",
+        ", pods too",
     ),
     Provider(
         "cloudstack",
@@ -116,8 +124,8 @@ _ROWS = (
         True,
         "CloudStack API reference, deployVirtualMachine",
         "CloudStack",
-        "whoever has getVirtualMachineUserData, and "
-        "every program on the machine that reaches the virtual router, pods too",
+        "whoever has getVirtualMachineUserData, and every program on the machine that reaches the virtual router",
+        ", pods too",
     ),
     Provider(
         "oracle",
@@ -128,7 +136,8 @@ _ROWS = (
         "OCI API reference, instance metadata",
         "Oracle",
         "whoever may read the instance's metadata by the API, and "
-        "every program on the machine that reaches 169.254.169.254, pods too",
+        "every program on the machine that reaches 169.254.169.254",
+        ", pods too",
     ),
     Provider(
         "vsphere",

@@ -37,8 +37,9 @@ def _systemctl(cluster: Cluster, machine: Machine) -> list[str]:
     """Return the arguments of each call of systemctl: the restart of containerd, then the start of the kubelet.
 
     A running containerd does not have the proxies yet, or the user's files and CAs. ``enable containerd`` makes systemd
-    read all units again, which takes as long as preflight. The units that start are new to systemd, which reads them
-    then: ``--no-reload``. After a failure the runner names the journal of the last word.
+    read all units again, which takes as long as preflight. So does ``daemon-reload``, which drop-ins of the kubelet
+    need. The units that start are new to systemd, which reads them then: ``--no-reload``. After a failure the runner
+    names the journal of the last word.
     """
     paths = [str(file.path) for file in machine.files]
     calls = []
@@ -48,7 +49,7 @@ def _systemctl(cluster: Cluster, machine: Machine) -> list[str]:
         or any(path.startswith(_READ_BY_CONTAINERD) for path in paths)
     ):
         calls = ["enable containerd", "restart containerd"]
-    elif any(path.startswith("/etc/systemd/system/") for path in paths):
+    elif cluster.metadata_fence or any(path.startswith("/etc/systemd/system/") for path in paths):
         calls = ["daemon-reload"]
     units = [*bridge.units(cluster), *node_labels.units(cluster, machine), "kubelet"]
     return [*calls, f"enable --now --no-reload {' '.join(units)}"]

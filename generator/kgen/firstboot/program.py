@@ -56,6 +56,7 @@ EXTRAS: Mapping[str, Extra] = {
     "labels": Extra(lambda cluster: bool(node_labels.of_nodes(cluster)), verb='"--labels": label'),
     "external_etcd": Extra(lambda cluster: not has_local_etcd(cluster), check="external_etcd"),
     "trust": Extra(has_intermediate_ca, roles=("master", "node")),
+    "metadata_fence": Extra(lambda cluster: cluster.metadata_fence, roles=("master", "node"), check="metadata_fence"),
     "own_values": Extra(roles=("master", "node"), step="own_values"),
 }
 """By the module's name."""
@@ -92,13 +93,14 @@ def program(role: Role, *, with_comments: bool, extras: tuple[str, ...] = tuple(
     names = [name for name in extras if role in EXTRAS[name].roles]
     rows = [EXTRAS[name] for name in names]
     verbs = ", ".join(['"--status": status', *(row.verb for row in rows if row.verb)])
-    checks = "".join(f"{row.check}, " for row in rows if row.check)
+    found = [row.check for row in rows if row.check]
+    checks = ", ".join(found) + ("," if len(found) == 1 else "")
     steps = "".join(f"({row.step}, EVERY_RUN), " for row in rows if row.step)
     end = _END.format(
         verbs=verbs,
         note="# Fill in what only this machine knows before preflight looks at the files.\n" if steps else "",
         steps=f"(*STEPS[:3], {steps}*STEPS[3:])" if steps else "STEPS",
-        checks=f"CHECKS += ({checks[:-1]})\n\n" if checks else "",
+        checks=f"CHECKS += ({checks})\n\n" if checks else "",
     )
     return _HEAD.format(role=role) + joined((*MODULES[role], *names), with_comments=with_comments) + end
 

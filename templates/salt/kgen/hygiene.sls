@@ -36,7 +36,7 @@ machine-id:
    '-name "*cloud-init*"'),
   ('files-of-a-cluster', '/etc/kgen /etc/systemd/system /etc/cni/net.d /usr/local/lib/kgen',
    '"(" -path "/etc/kgen/*" -not -name image.json -o -name "kgen-proxy.conf" -o -name "kgen-routes.*" '
-   ~ '-o -name "kgen-labels.*" -o -name "kgen-hostname.conf" -o -name "10-kgen-*" -o -name firstboot.py ")"'),
+   ~ '-o -name "kgen-labels.*" -o -name "kgen-metadata-fence.*" -o -name "kgen-hostname.conf" -o -name "10-kgen-*" -o -name firstboot.py ")"'),
 ] %}
 
 {{ name }}:

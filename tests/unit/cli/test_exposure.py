@@ -121,6 +121,29 @@ def test_who_can_read_depends_on_the_provider(kgen, rendered, here):
     assert "ec2:DescribeInstanceAttribute" in kgen("exposure", "prod.yaml").out
 
 
+@pytest.mark.parametrize(
+    ("provider", "fence", "says"),
+    [
+        ("", "", "every program on it that reaches a metadata service; here"),
+        (
+            "",
+            "metadataFence: true",
+            "reaches a metadata service; pods do not, except those with the machine's network;",
+        ),
+        ("ec2", "", "which pods do unless the hop limit is 1"),
+        ("ec2", "metadataFence: true", "169.254.169.254; pods do not, except those with the machine's network; here"),
+        ("gce", "metadataFence: true\nmetadataFenceHostNetwork: true", "metadata.google.internal; pods do not; here"),
+        ("cloudstack", "metadataFence: true", "reaches the virtual router, pods too; here"),
+        ("vsphere", "metadataFence: true", "runs vmware-rpctool; here"),
+    ],
+)
+def test_the_fence_changes_what_pods_can_read(kgen, rendered, here, provider, fence, says):
+    lines = [f"provider: {provider}"] * bool(provider) + [fence]
+    (here / "prod.yaml").write_text("\n".join([(here / "prod.yaml").read_text(), *lines]))
+    readers = json.loads(kgen("exposure", "prod.yaml", "--json").out)["readers"]
+    assert says in readers["userData"]
+
+
 def test_seeds_count_once_they_are_there(kgen, rendered):
     assert kgen("seed", "prod.yaml").code == 0
     assert kgen("exposure", "prod.yaml", "--fail-on", "seeds").code == 3

@@ -55,7 +55,8 @@ def test_ships_every_statement_of_its_modules(role, with_comments):
     extras = [name for name, row in runner_source.EXTRAS.items() if role in row.roles]
     names = (*runner_source.MODULES[role], *extras)
     expected = [each for name in names for each in statements(resources.runner_source(name))]
-    expected += ["CHECKS += (external_etcd,)"] if role == "master" else []
+    checks = {"master": "(external_etcd, metadata_fence)", "node": "(metadata_fence,)"}[role]
+    expected += [f"CHECKS += {checks}"]
     *shipped, start = statements(runner_source.program(role, with_comments=with_comments))
     assert shipped == expected
     assert start.startswith(
