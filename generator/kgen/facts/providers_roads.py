@@ -462,6 +462,43 @@ virt-install --name @name@ --memory 4096 --vcpus 2 --osinfo detect=on,require=of
     ),
     Road(
         "nocloud",
+        "terraform",
+        "seed",
+        "hcl",
+        "source of libvirt_volume, a disk with the label cidata",
+        "the seed has the document as plain text; the provider copies it to libvirt's storage pool",
+        _HCL_PARSER,
+        "Terraform provider dmacvicar/libvirt 0.8, libvirt_volume and libvirt_domain; examples/terraform-libvirt",
+        """\
+resource "libvirt_volume" "SEED" {
+  name   = "SEED.iso"
+  source = @path@
+  format = "raw"
+}
+
+resource "libvirt_domain" @resource@ {
+  name   = @name@
+  memory = 4096
+  vcpu   = 2
+
+  disk {
+    volume_id = "DISK"
+  }
+
+  disk {
+    volume_id = libvirt_volume.SEED.id
+  }
+
+  network_interface {
+    network_name = "default"
+    mac          = @mac@
+    addresses    = [@address@]
+  }
+}
+""",
+    ),
+    Road(
+        "nocloud",
         "qm",
         "seed",
         "shell",

@@ -1,4 +1,4 @@
-"""docs/how-to/ec2.md: its commands run in order; its examples are read by their parsers."""
+"""docs/how-to/ec2.md: its commands run in order. The examples of Terraform and GitHub are read by their parsers."""
 
 import json
 import re
@@ -14,7 +14,9 @@ from tests.pages import ROOT
 from kgen.cli.main import cli
 
 PAGE = pages.page("ec2.md")
-MODULE = ROOT / "examples/terraform-ec2"
+EC2, LIBVIRT = ROOT / "examples/terraform-ec2", ROOT / "examples/terraform-libvirt"
+MODULES = (EC2, LIBVIRT)
+FILES = sorted(path for module in MODULES for path in module.glob("*.tf"))
 
 
 def test_the_commands_of_the_page_run(aws, kgen, here):
@@ -36,26 +38,35 @@ def test_every_command_that_the_page_names_exists():
     assert pages.verbs(PAGE) <= set(cli.commands)
 
 
-@pytest.mark.parametrize("path", sorted(MODULE.glob("*.tf")), ids=lambda path: path.name)
-def test_the_module_is_hcl(path):
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_modules_are_hcl(path):
     assert hcl2.loads(path.read_text())
 
 
-def test_the_modules_variables_are_declared_and_used():
-    texts = {path.name: path.read_text() for path in MODULE.glob("*.tf")}
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_the_modules_variables_are_declared_and_used(module):
+    texts = {path.name: path.read_text() for path in module.glob("*.tf")}
     declared = set(re.findall(r'^variable "(\w+)"', texts["variables.tf"], re.M))
     used = {name for text in texts.values() for name in re.findall(r"var\.(\w+)", text)}
     assert declared == used
-    module = re.search(r"```hcl\n(.*?)```", (MODULE / "README.md").read_text(), re.S)[1]
-    (block,) = hcl2.loads(module)["module"]
+    example = hcl2.loads(re.search(r"```hcl\n(.*?)```", (module / "README.md").read_text(), re.S)[1])
+    (block,) = example["module"]
     (given,) = block.values()
     assert set(given) - {"source", "__is_block__"} <= declared
+    needed = set(re.findall(r'^variable "(\w+)" \{(?:(?!^\}|default).)*^\}', texts["variables.tf"], re.M | re.S))
+    assert needed <= set(given)
+
+
+def test_the_libvirt_module_attaches_the_seeds_that_kgen_writes(kgen, here):
+    source = re.search(r'source = "\$\{var.outputs\}/(seed/\$\{each.key\}.iso)"', (LIBVIRT / "main.tf").read_text())[1]
+    assert kgen("render", "prod.yaml").code == kgen("seed", "prod.yaml").code == 0
+    assert (here / "outputs/prod" / source.replace("${each.key}", "m1")).is_file()
 
 
 def test_the_module_reads_the_printed_policies(kgen, here):
     found = json.loads(kgen("publish", "prod.yaml", "--bucket", "b", "--print-policies").out)
     assert {"master", "node"} < set(found)
-    assert 'toset(["master", "node"])' in (MODULE / "main.tf").read_text()
+    assert 'toset(["master", "node"])' in (EC2 / "main.tf").read_text()
 
 
 def test_the_workflow_runs_verbs_and_options_that_exist():
