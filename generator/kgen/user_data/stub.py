@@ -22,6 +22,8 @@ from kgen.payload import Payload
 from kgen.user_data import document
 
 FETCH_PATH = names.RUNNER_PATH.with_name("fetch.py")
+_METADATA, _METADATA_WITHOUT_IPV4 = "http://169.254.169.254/", "http://[fd00:ec2::254]/"
+"""The metadata service of EC2 (EC2 user guide, "Access instance metadata"): a program for both would be too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ def stub_text(cluster: Cluster, payload: Payload, store: Store, name: str, users
     """Return the user-data of a machine whose object is ``name`` in ``store``."""
     modules = {"s3": ("aws", "fetch"), "secretsmanager": ("aws", "fetch_secret")}[store.service]
     fetch = program.joined(modules, with_comments=False).strip("\n")
+    if all(network.version == 6 for network in cluster.networking.service_subnets):
+        fetch = fetch.replace(_METADATA, _METADATA_WITHOUT_IPV4)
     arguments = (
         [f"{store.url}/{name}", store.region] if store.service == "s3" else [f"{store.url}/", store.region, name]
     )

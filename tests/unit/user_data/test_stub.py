@@ -1,5 +1,6 @@
 """The size of stubs: 1,500 bytes, and with the longest names little more."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +18,27 @@ kubernetesVersion: v1.37.2
 machines:
   - {{name: {machine}, role: master, address: 10.0.0.11}}
 """
+
+
+@pytest.mark.parametrize(
+    ("services", "addresses", "asked"),
+    [
+        ("10.96.0.0/12", "10.0.0.11", "169.254.169.254"),
+        ("10.96.0.0/12,fd00:2::/112", "[10.0.0.11, fd00::11]", "169.254.169.254"),
+        ("fd00:2::/112", "fd00::11", "[fd00:ec2::254]"),
+    ],
+)
+def test_a_cluster_without_ipv4_asks_the_metadata_service_by_ipv6(tmp_path, services, addresses, asked):
+    path = tmp_path / "cluster.yaml"
+    text = CLUSTER.format(cluster="prod", machine="m1").replace("10.0.0.11", addresses)
+    path.write_text(text + f'networking: {{serviceSubnet: "{services}"}}\n')
+    loaded = load(path).cluster
+    pipeline = Pipeline(loaded, populate(None, loaded, datetime.now(UTC)).bundle)
+    items = list(pipeline.published(Store("https://b.s3.dualstack.eu-central-1.amazonaws.com", "eu-central-1")))
+    (info,) = (item for item in items if isinstance(item, DocumentInfo))
+    (stub,) = (item.content.decode() for item in items if str(getattr(item, "path", "")).endswith("m1.yaml"))
+    assert info.counted_bytes <= 1500
+    assert re.findall(r"http://([^/]*)/latest/", stub) == [asked]
 
 
 @pytest.mark.parametrize("service", ["s3", "secretsmanager"])
