@@ -30,7 +30,7 @@ def needles(bundle: Bundle) -> dict[str, list[bytes]]:
         der = base64.b64decode("".join(pem.splitlines()[1:-1]))
         secret_part = base64.b64encode(der)[40:-40]  # whatever stands around it, and however PEM breaks its lines
         found[name] = [der, der.hex().encode(), secret_part, base64.b64encode(pem.encode())]
-    for token in bundle.tokens:
+    for token in (*bundle.tokens, *bundle.pool_tokens.values()):
         token_id, _, text = token.partition(".")
         found[f"bootstrap token {token_id}"] = [text.encode(), base64.b64encode(text.encode())]
     for user, text in bundle.password_hashes.items():

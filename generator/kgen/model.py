@@ -7,7 +7,7 @@ machine has what it inherits from the cluster. Nothing here reads, checks or dec
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePosixPath
@@ -144,7 +144,10 @@ class Addon:
 
 @dataclass(frozen=True, slots=True)
 class BootstrapToken:
-    """One entry of ``bootstrapTokens``; the token itself is only in the bundle. ``ttl`` zero: never expires."""
+    """One entry of ``bootstrapTokens``, or a pool's; the token itself is only in the bundle.
+
+    ``ttl`` zero: it never expires.
+    """
 
     ttl: timedelta = timedelta(hours=24)
     description: str = ""
@@ -203,6 +206,7 @@ class Machine:
     keeps (``kgen.secrets_bundle.pod_ranges``). ``files``, ``sysctls`` and ``kernel_modules`` are the user's, with those
     that it inherits. ``kubelet`` has only the fields in which the machine differs from the cluster; ``patches`` are
     None where it has the cluster's. ``cloud_init`` are cloud-init's own keys, with those that it inherits.
+    ``bootstrap_token`` is a pool's own token, None where it joins with the cluster's first one.
     ``mac`` (lower case, with colons), ``serial`` and ``uuid`` tell the machine from others before it has an operating
     system; ``network`` is cloud-init's network-config. All four concern delivery only.
     """
@@ -222,6 +226,7 @@ class Machine:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     kernel_modules: tuple[str, ...] = ()
     cloud_init: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    bootstrap_token: BootstrapToken | None = None
     mac: str = ""
     serial: str = ""
     uuid: str = ""
@@ -412,6 +417,15 @@ class Cluster:
     def documents(self) -> tuple[Machine, ...]:
         """Return everything that gets a user-data document: machines, then pools, in file order."""
         return self.machines + self.pools
+
+    @property
+    def pool_tokens(self) -> Mapping[str, BootstrapToken]:
+        """Return the token of each pool that has one of its own, by the pool's name."""
+        return {
+            pool.name: replace(token, description=token.description or f"for the machines of pool {pool.name}")
+            for pool in self.pools
+            if (token := pool.bootstrap_token) is not None
+        }
 
     @property
     def static_pod_images(self) -> tuple[str, ...]:

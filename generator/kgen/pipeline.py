@@ -43,7 +43,7 @@ class Pipeline:
         self.cluster = cluster
         self.bundle = bundle
         self.objects = objects.api_objects(cluster, blobs.tokens(bundle))
-        self._worker_files = files.WorkerFiles(cluster, blobs.tokens(bundle)[0])
+        self._worker_files = files.WorkerFiles(cluster, bundle.tokens[0], bundle.pool_tokens)
 
     def payload(self, machine: Machine) -> Payload:
         """Return everything for ``machine``."""

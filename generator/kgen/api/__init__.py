@@ -48,8 +48,9 @@ from kgen.api.migration import (
 from kgen.api.publishing import PublishResult, UnpublishResult, policies, publish, unpublish
 from kgen.api.rendering import RenderResult, apply_script, describe, emit, render
 from kgen.api.reports import ReportResult, report
-from kgen.api.running import etcd_snapshot, renew_token, status, wait
+from kgen.api.running import etcd_snapshot, status, wait
 from kgen.api.seeds import Seed, SeedResult, seed
+from kgen.api.tokens import RenewedToken, Rotation, renew_tokens, rotate_token
 from kgen.comparing.changes import Difference
 from kgen.config.load import Loaded, load
 from kgen.output.artifacts import Artifact
@@ -67,7 +68,9 @@ __all__ = [
     "MachineRoutes",
     "PublishResult",
     "RenderResult",
+    "RenewedToken",
     "ReportResult",
+    "Rotation",
     "Seed",
     "SeedResult",
     "UnpublishResult",
@@ -98,9 +101,10 @@ __all__ = [
     "pull_container_images",
     "render",
     "renew",
-    "renew_token",
+    "renew_tokens",
     "report",
     "rotate_encryption",
+    "rotate_token",
     "routes",
     "running_configuration",
     "save_container_images",

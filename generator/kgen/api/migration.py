@@ -121,5 +121,5 @@ def export_kubeadm(cluster_file: Path, machine: str = "") -> str:
     if found is None:
         known = ", ".join(each.name for each in cluster.documents)
         raise InputError(f"there is no machine or pool {machine!r} in {cluster_file}", f"choose one of: {known}")
-    secrets = exporting.Secrets(bundle.tokens, inventory.ca_cert_hash(bundle))
+    secrets = exporting.Secrets(bundle.tokens, inventory.ca_cert_hash(bundle), bundle.pool_tokens)
     return exporting.export(cluster, found, secrets)

@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kgen.api.bundle import existing_bundle, first_token
+from kgen.api.bundle import existing_bundle
 from kgen.config.load import load
 from kgen.errors import KgenError
 from kgen.secrets_bundle import membership, store
 
 if TYPE_CHECKING:
     from kgen.model import Cluster
-    from kgen.running.bootstrap_token import Renewed
     from kgen.running.credential import Credential
     from kgen.running.etcd_snapshot import Snapshot as EtcdSnapshot
     from kgen.running.servers import Server
@@ -44,13 +43,13 @@ def wait(
     """
     from kgen.running import wait as waiting
 
-    view = _outside(cluster_file, server)
+    view = outside(cluster_file, server)
     has_answered = False
 
     def seen(snapshot: Snapshot) -> None:
         nonlocal has_answered
         if snapshot.server and not has_answered:
-            _record_running(cluster_file)
+            record_running(cluster_file)
             has_answered = True
         on_snapshot(snapshot)
 
@@ -69,29 +68,10 @@ def status(cluster_file: Path, *, server: str = "") -> Status:
     from kgen.running import status as looking
     from kgen.running.connection import connect
 
-    view = _outside(cluster_file, server)
+    view = outside(cluster_file, server)
     found = connect(view.servers, view.credential)
-    _record_running(cluster_file)
+    record_running(cluster_file)
     return looking.status(view.cluster, view.bundle, found.connection, found.obstacle, datetime.now(UTC))
-
-
-def renew_token(cluster_file: Path, *, ttl: timedelta | None = None, server: str = "") -> Renewed:
-    """Publish the bootstrap token of all documents again. Without ``ttl`` it lives as long as the cluster file says.
-
-    Raises:
-        ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is wrong.
-        KgenError: the cluster cannot be reached, or refuses.
-    """
-    from kgen.running import bootstrap_token
-    from kgen.running.connection import connect
-
-    view = _outside(cluster_file, server)
-    settings, token = first_token(view.cluster, view.bundle)
-    connection = connect(view.servers, view.credential).connection
-    _record_running(cluster_file)
-    wanted = settings.ttl if ttl is None else ttl
-    patience = bootstrap_token.SIGNER_SECONDS
-    return bootstrap_token.renew(connection, settings, token, datetime.now(UTC), wanted, patience)
 
 
 def etcd_snapshot(cluster_file: Path, path: Path, *, server: str = "") -> EtcdSnapshot:
@@ -109,7 +89,7 @@ def etcd_snapshot(cluster_file: Path, path: Path, *, server: str = "") -> EtcdSn
     return snapshots.take(cluster, bundle, snapshots.members(cluster, server), path)
 
 
-def _record_running(cluster_file: Path) -> None:
+def record_running(cluster_file: Path) -> None:
     """Record in the bundle that the cluster has run: documents rendered from now on do not let an empty etcd start.
 
     If the bundle cannot be written, nothing is recorded, because looking at a cluster needs no write permission.
@@ -122,7 +102,7 @@ def _record_running(cluster_file: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outside:
+class Outside:
     """The arguments of every look at the running cluster: the cluster file's content, a credential, API servers."""
 
     cluster: Cluster
@@ -131,11 +111,16 @@ class _Outside:
     servers: tuple[Server, ...]
 
 
-def _outside(cluster_file: Path, server: str) -> _Outside:
+def outside(cluster_file: Path, server: str) -> Outside:
+    """Return what a look at the running cluster needs.
+
+    Raises:
+        ProblemsError, InputError: the cluster file, the bundle or an argument is wrong.
+    """
     from kgen.running.credential import credential
     from kgen.running.servers import candidates
 
     cluster = load(cluster_file).cluster
     bundle = existing_bundle(cluster_file)
     membership.refuse_other_masters(bundle, cluster)
-    return _Outside(cluster, bundle, credential(bundle, datetime.now(UTC)), candidates(cluster, server))
+    return Outside(cluster, bundle, credential(bundle, datetime.now(UTC)), candidates(cluster, server))

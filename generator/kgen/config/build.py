@@ -126,6 +126,7 @@ class _Inherited:
             registration=registration,
             bind_port=port,
             files=self.files.of(entry),
+            bootstrap_token=entry.section("bootstrapToken").make() if entry.is_given("bootstrapToken") else None,
             patches=self.patches.get(id(entry)),
             sysctls={**self.sysctls, **entry.get("sysctls")} if entry.is_given("sysctls") else self.sysctls,
             cloud_init={**self.cloud_init, **entry.get("cloudInit")}

@@ -84,7 +84,7 @@ _TOKEN = Object(
         Field(
             "ttl",
             DURATION,
-            "how long the token is valid after the first master has started; 0: for ever",
+            "how long it is valid after the first master has started, and after `kgen token refresh`; 0: for ever",
             default="24h",
         ),
         Field("description", Text(values.one_line), "for people", default=""),

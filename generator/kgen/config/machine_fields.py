@@ -7,9 +7,9 @@ from kgen.config.cloud_init_fields import CLOUD_INIT
 from kgen.config.components import KUBELET
 from kgen.config.delivery_fields import HARDWARE, NETWORK_FIELD
 from kgen.config.file_fields import FILES, STATIC_PODS
-from kgen.config.shapes import KERNEL_MODULES, NETWORK, PATCHES, PORT, ROLE, SYSCTLS, arguments
+from kgen.config.shapes import DURATION, KERNEL_MODULES, NETWORK, PATCHES, PORT, ROLE, SYSCTLS, arguments
 from kgen.facts import names
-from kgen.model import Machine, Taint
+from kgen.model import BootstrapToken, Machine, Taint
 from kgen.reader.kinds import Choice, Text
 from kgen.reader.objects import Field, Foreign, ListOf, MapOf, Object
 
@@ -146,12 +146,27 @@ MACHINE = Object(
         "criSocket": Foreign("put it below `nodeRegistration:`"),
     },
 )
+_POOL_TOKEN = Object(
+    (
+        Field("ttl", DURATION, "as `ttl` of bootstrapTokens", default="24h"),
+        Field("description", Text(values.one_line), "for people", default=""),
+    ),
+    foreign={"token": Foreign("remove it: kgen makes one, in poolTokens of the secrets bundle", "is a secret")},
+    example="write {ttl: 1h}",
+    makes=BootstrapToken,
+)
 _ONE_MACHINE = ("name", "address", "localAPIEndpoint", "podCIDR", *(row.key for row in HARDWARE))
 """Keys that a pool does not have, or describes in its own words."""
 POOL = Object(
     (
         Field("name", _NAME, "name of the pool and of its document", is_required=True),
         *(row for row in MACHINE.fields if row.key not in _ONE_MACHINE),
+        Field(
+            "bootstrapToken",
+            _POOL_TOKEN,
+            "a bootstrap token for this pool alone; without it, its machines join with the first of bootstrapTokens",
+            attribute=None,
+        ),
     ),
     example="write {name: workers, role: node}",
     makes=Machine,

@@ -48,14 +48,15 @@ def master_files(cluster: Cluster, machine: Machine) -> tuple[NodeFile, ...]:
 class WorkerFiles:
     """The files of nodes and pools. Files that several nodes share are computed once."""
 
-    def __init__(self, cluster: Cluster, token: str) -> None:
-        """Compute the files that all nodes share. ``token`` is the bootstrap token they join with."""
+    def __init__(self, cluster: Cluster, token: str, pool_tokens: Mapping[str, str] | None = None) -> None:
+        """Compute the files that all nodes share.
+
+        ``token`` is the bootstrap token they join with; ``pool_tokens`` those of the pools with one of their own.
+        """
         self._cluster = cluster
-        bootstrap = kubeconfig.bootstrap(cluster, token)
-        self._shared = (
-            *(_pki_file(name) for name in table.pki_files(cluster, "node")),
-            _file(names.BOOTSTRAP_KUBELET_CONF, bootstrap, _PRIVATE),
-        )
+        self._pki = tuple(_pki_file(name) for name in table.pki_files(cluster, "node"))
+        self._bootstrap = _bootstrap(cluster, token)
+        self._of_pools = {name: _bootstrap(cluster, own) for name, own in (pool_tokens or {}).items()}
         self._by_settings: dict[Hashable, tuple[tuple[NodeFile, ...], tuple[NodeFile, ...]]] = {}
 
     def of(self, machine: Machine) -> tuple[NodeFile, ...]:
@@ -67,7 +68,12 @@ class WorkerFiles:
         system, config = self._by_settings[key]
         network = bridge.files(self._cluster, machine)
         pairs = _other_pairs(self._cluster, machine)
-        return (*self._shared, *pairs, *system, *network, _kubelet_flags(self._cluster, machine), *config)
+        bootstrap = self._of_pools.get(machine.name, self._bootstrap)
+        return (*self._pki, bootstrap, *pairs, *system, *network, _kubelet_flags(self._cluster, machine), *config)
+
+
+def _bootstrap(cluster: Cluster, token: str) -> NodeFile:
+    return _file(names.BOOTSTRAP_KUBELET_CONF, kubeconfig.bootstrap(cluster, token), _PRIVATE)
 
 
 def directories(cluster: Cluster, machine: Machine) -> Mapping[PurePosixPath, int]:

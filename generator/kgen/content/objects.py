@@ -19,8 +19,8 @@ from kgen.payload import ApiObject
 def api_objects(cluster: Cluster, tokens: Sequence[str]) -> tuple[ApiObject, ...]:
     """Return the objects in the order the masters publish them.
 
-    ``tokens`` are the bootstrap tokens, ``<id>.<secret>``, in the order of ``cluster.bootstrap_tokens``. The user's
-    objects come before the last one, which says that publishing is done.
+    ``tokens`` are the bootstrap tokens, ``<id>.<secret>``: those of ``cluster.bootstrap_tokens``, then those of pools,
+    in the file's order. The user's objects come before the last one, which says that publishing is done.
 
     Raises:
         InputError: one of the user's objects is also one of kgen's. It could not be published, because the masters
@@ -72,7 +72,7 @@ def bootstrap_token(settings: BootstrapToken, token: str) -> ApiObject:
 
 
 def _bootstrap_tokens(cluster: Cluster, tokens: Sequence[str]) -> Iterator[ApiObject]:
-    for settings, token in zip(cluster.bootstrap_tokens, tokens, strict=True):
+    for settings, token in zip((*cluster.bootstrap_tokens, *cluster.pool_tokens.values()), tokens, strict=True):
         yield bootstrap_token(settings, token)
 
 

@@ -21,6 +21,7 @@ from kgen.model import Cluster, Machine
 from kgen.payload import ApiObject, Content, Payload, Pem, PemBase64
 from kgen.pipeline import Pipeline
 from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
+from kgen.secrets_bundle import blobs
 from kgen.secrets_bundle.model import Bundle
 
 
@@ -78,7 +79,7 @@ def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
             if bundle.entries[name].key is not None:
                 found.append(Secret(f"{name}.key", f"{spec.name}.key", *powers.KEYS[spec.name]))
     found.append(Secret(SERVICE_ACCOUNT_FILES[0], SERVICE_ACCOUNT_FILES[0], *powers.KEYS["sa"]))
-    for token in bundle.tokens:
+    for token in blobs.tokens(bundle):
         token_id, _, text = token.partition(".")
         found.append(Secret(f"bootstrap token {token_id}", "bootstrap token", *powers.TOKEN, text))
     for user, hashed in _hashes(cluster, bundle).items():

@@ -6,7 +6,7 @@ Shape: kubeadm v1beta4, https://kubernetes.io/docs/reference/config-api/kubeadm-
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,10 @@ _EXPORTED = frozenset(
     )
 )
 _EXPORTED_OF_MACHINES = frozenset(
-    ("name", "role", "addresses", "is_pool", "labels", "taints", "registration", "bind_port", "patches")
+    (
+        *("name", "role", "addresses", "is_pool", "labels", "taints", "registration", "bind_port", "patches"),
+        "bootstrap_token",
+    )
 )
 """Fields of the model that kubeadm has, too."""
 _MASTER_TAINTS = (Taint(names.LABEL_CONTROL_PLANE, "NoSchedule"),)
@@ -45,10 +48,14 @@ _MASTER_TAINTS = (Taint(names.LABEL_CONTROL_PLANE, "NoSchedule"),)
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The bootstrap tokens, in the order of the cluster file, and the hash of the CA that machines trust."""
+    """The bootstrap tokens, in the order of the cluster file, and the hash of the CA that machines trust.
+
+    ``pool_tokens`` are those of pools with one of their own.
+    """
 
     tokens: Sequence[str] = field(repr=False)
     ca_cert_hash: str
+    pool_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def export(cluster: Cluster, machine: Machine, secrets: Secrets) -> str:
@@ -101,7 +108,7 @@ def _init(cluster: Cluster, master: Machine, secrets: Secrets) -> Iterator[dict[
 def _join(cluster: Cluster, machine: Machine, secrets: Secrets) -> dict[str, Any]:
     token = {
         "apiServerEndpoint": str(cluster.endpoint),
-        "token": secrets.tokens[0],
+        "token": secrets.pool_tokens.get(machine.name, secrets.tokens[0]),
         "caCertHashes": [secrets.ca_cert_hash],
     }
     control_plane = {"controlPlane": {"localAPIEndpoint": _endpoint(machine)}} if machine.role == "master" else {}

@@ -43,6 +43,14 @@ class TokenView:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A machine that asked for its certificate with a token: the name of its Node, and when."""
+
+    node: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Renewed:
     """A published token.
 
@@ -56,10 +64,57 @@ class Renewed:
 
 
 def look(connection: Connection, token: str) -> TokenView:
-    """Return the state of ``token``, ``<id>.<secret>``."""
-    name = f"bootstrap-token-{token.partition('.')[0]}"
+    """Return the state of ``token``, ``<id>.<secret>`` or only ``<id>``."""
+    name = secret_name(token)
     found = _read(connection, name)
     return TokenView(f"{NAMESPACE}/{name}", found is not None, _expiration(found or {}))
+
+
+def secret_name(token: str) -> str:
+    """Return the name of the Secret of ``token``, ``<id>.<secret>`` or only ``<id>``."""
+    return f"bootstrap-token-{token.partition('.')[0]}"
+
+
+def revoke(connection: Connection, token_id: str) -> None:
+    """Delete the Secret of a token; a missing one is fine.
+
+    Raises:
+        SilentError: the API does not answer.
+        KgenError: it refuses.
+    """
+    name = secret_name(token_id)
+    try:
+        connection.call("delete_namespaced_secret", name, NAMESPACE)
+    except RefusedError as error:
+        if error.status != _NOT_FOUND:
+            raise _refused(error, name) from None
+
+
+def uses(connection: Connection, token_id: str, since: datetime) -> tuple[Use, ...]:
+    """Return who asked for a client certificate with the token after ``since``, the last use of each Node.
+
+    Kubernetes removes these requests an hour after it has signed them.
+    """
+    found: dict[str, datetime] = {}
+    for request in connection.signing_requests():
+        spec, when = request.get("spec") or {}, moment(request["metadata"].get("creationTimestamp"))
+        if spec.get("username") == f"system:bootstrap:{token_id}" and when is not None and when > since:
+            node = _requested_name(spec.get("request") or "") or "?"
+            found[node] = max(when, found.get(node, when))
+    return tuple(Use(node, when) for node, when in sorted(found.items()))
+
+
+def _requested_name(request: str) -> str:
+    """Return the Node's name in a signing request, base64 of PEM."""
+    from cryptography import x509
+
+    try:
+        (name,) = x509.load_pem_x509_csr(base64.b64decode(request)).subject.get_attributes_for_oid(
+            x509.NameOID.COMMON_NAME
+        )
+    except ValueError:  # not base64, not a request, no name
+        return ""
+    return str(name.value).removeprefix("system:node:")
 
 
 def renew(

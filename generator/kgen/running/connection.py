@@ -48,11 +48,12 @@ class Connection:
 
     def __init__(self, server: Server, credential: Credential | None = None, client: ApiClient | None = None) -> None:
         """Keep the arguments; the first call connects. Give a credential, or a client that has one."""
-        from kubernetes.client import CoreV1Api, VersionApi
+        from kubernetes.client import CertificatesV1Api, CoreV1Api, VersionApi
 
         self.server = server
         self._client = client or _client(server, credential)
         self._core = CoreV1Api(self._client)
+        self._certificates = CertificatesV1Api(self._client)
         self._version = VersionApi(self._client)
 
     def call(self, method: str, *arguments: Any, **options: Any) -> dict[str, Any]:
@@ -67,6 +68,10 @@ class Connection:
     def items(self, method: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
         """Return the items of a list; otherwise like ``call``."""
         return list(self.call(method, *arguments, **options).get("items") or ())
+
+    def signing_requests(self) -> list[dict[str, Any]]:
+        """Return the CertificateSigningRequests; otherwise like ``call``."""
+        return list(self._call(self._certificates.list_certificate_signing_request).get("items") or ())
 
     def version(self) -> str:
         """Return the API server's version, ``v1.37.2``; otherwise like ``call``."""

@@ -52,8 +52,8 @@ def ca_fingerprint(bundle: Bundle) -> str:
 
 
 def tokens(bundle: Bundle) -> tuple[str, ...]:
-    """Return the bootstrap tokens, ``<id>.<secret>``, one for each entry of ``bootstrapTokens`` in its order."""
-    return bundle.tokens
+    """Return the tokens, ``<id>.<secret>``: one for each entry of ``bootstrapTokens``, then those of pools."""
+    return (*bundle.tokens, *bundle.pool_tokens.values())
 
 
 def _entries(bundle: Bundle, cluster: Cluster, machine: Machine) -> Iterator[tuple[CertSpec, Entry]]:

@@ -22,7 +22,16 @@ from kgen.reader.objects import Draft, Field, ListOf, MapOf, Object
 from kgen.reader.report import Finding, Report
 from kgen.reader.tree import Mapping as MappingNode
 from kgen.reader.tree import Scalar, compose
-from kgen.secrets_bundle.model import API_VERSION, KIND, Bundle, EncryptionKey, Entry, Member, ServiceAccount
+from kgen.secrets_bundle.model import (
+    API_VERSION,
+    KIND,
+    Bundle,
+    EncryptionKey,
+    Entry,
+    Member,
+    OldToken,
+    ServiceAccount,
+)
 from kgen.secrets_bundle.source import ENCRYPTION_KEY_BYTES
 
 RESTORE = "restore the file from a backup: its content cannot be computed again"
@@ -87,6 +96,8 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
         "serviceAccount": {"algorithm": pair.algorithm, "publicKey": pair.public, "key": pair.key},
         **({"requests": dict(bundle.requests)} if bundle.requests else {}),
         "bootstrapTokens": list(bundle.tokens),
+        **({"poolTokens": dict(bundle.pool_tokens)} if bundle.pool_tokens else {}),
+        **({"oldTokens": [_plain_old_token(token) for token in bundle.old_tokens]} if bundle.old_tokens else {}),
         **({"encryptionKeys": [_plain_key(key) for key in bundle.encryption_keys]} if bundle.encryption_keys else {}),
         "passwordHashes": dict(bundle.password_hashes),
         **({"podCIDRs": dict(bundle.pod_ranges)} if bundle.pod_ranges else {}),
@@ -106,6 +117,11 @@ def _plain_entry(entry: Entry) -> dict[str, Any]:
         "certificate": entry.certificate,
     }
     return plain if entry.key is None else {**plain, "key": entry.key}
+
+
+def _plain_old_token(token: OldToken) -> dict[str, str]:
+    pool = {"pool": token.pool} if token.pool else {}
+    return {"id": token.token_id, "since": token.since.strftime(_DATE), **pool}
 
 
 def _plain_key(key: EncryptionKey) -> dict[str, str]:
@@ -189,6 +205,15 @@ _SERVICE_ACCOUNT = Object(
     ),
     makes=ServiceAccount,
 )
+_TOKEN_TEXT = Text(_token, is_unambiguous=True)
+_OLD_TOKEN = Object(
+    (
+        Field("id", _TEXT, is_required=True, attribute="token_id"),
+        Field("since", Text(_date, is_unambiguous=True), is_required=True),
+        Field("pool", _TEXT, default=""),
+    ),
+    makes=OldToken,
+)
 _ENCRYPTION_KEY = Object(
     (
         Field("provider", _TEXT, is_required=True),
@@ -206,7 +231,9 @@ _BUNDLE = Object(
         Field("certificates", MapOf(_CERTIFICATE, _TEXT, may_be_null=False), is_required=True),
         Field("serviceAccount", _SERVICE_ACCOUNT, is_required=True),
         Field("requests", MapOf(_PRIVATE_KEY, _TEXT, may_be_null=False)),
-        Field("bootstrapTokens", ListOf(Text(_token, is_unambiguous=True)), is_required=True, attribute="tokens"),
+        Field("bootstrapTokens", ListOf(_TOKEN_TEXT), is_required=True, attribute="tokens"),
+        Field("poolTokens", MapOf(_TOKEN_TEXT, _TEXT, may_be_null=False)),
+        Field("oldTokens", ListOf(_OLD_TOKEN)),
         Field("encryptionKeys", ListOf(_ENCRYPTION_KEY)),
         Field("passwordHashes", MapOf(_TEXT, _TEXT, may_be_null=False), is_required=True),
         Field("podCIDRs", MapOf(Text(_network), _TEXT, may_be_null=False), attribute="pod_ranges"),

@@ -71,11 +71,24 @@ class EncryptionKey:
 
 
 @dataclass(frozen=True, slots=True)
+class OldToken:
+    """A bootstrap token that was replaced ``since`` then, and is not revoked yet: its public half.
+
+    ``pool`` is whose token it was; empty: that of ``bootstrapTokens``.
+    """
+
+    token_id: str
+    since: datetime
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """Everything of one cluster that cannot be computed again.
 
     ``authorities`` and ``certificates`` are keyed by the names of ``kgen.pki.plan``. ``tokens`` has one bootstrap
-    token for each entry of ``bootstrapTokens``, ``requests`` the private key of each certificate that was requested
+    token for each entry of ``bootstrapTokens``, ``pool_tokens`` that of each pool with one of its own, ``old_tokens``
+    those that were replaced. ``requests`` has the private key of each certificate that was requested
     from a CA outside and has not come back, ``encryption_keys`` what encrypts objects in etcd, the first
     one now, ``password_hashes`` one crypt hash for each user with a password,
     ``pod_ranges`` the range of each machine's pods if kgen assigns them, also of removed machines. ``seen_running`` is
@@ -89,6 +102,8 @@ class Bundle:
     certificates: Mapping[str, Entry]
     service_account: ServiceAccount
     tokens: tuple[str, ...] = field(default=(), repr=False)
+    pool_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    old_tokens: tuple[OldToken, ...] = ()
     requests: Mapping[str, str] = field(default_factory=dict, repr=False)
     encryption_keys: tuple[EncryptionKey, ...] = field(default=(), repr=False)
     password_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)

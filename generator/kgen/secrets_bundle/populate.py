@@ -24,8 +24,8 @@ MISSING = "is missing"
 class Populated:
     """A bundle with everything that the cluster needs, and the changes that were made.
 
-    ``created`` names what is new: certificates, ``sa``, ``bootstrapTokens[0]``, ``passwordHashes.<user>``,
-    ``podCIDRs.<machine>``.
+    ``created`` names what is new: certificates, ``sa``, ``bootstrapTokens[0]``, ``poolTokens.<pool>``,
+    ``passwordHashes.<user>``, ``podCIDRs.<machine>``.
     ``reissued`` pairs each leaf that was issued again with the reason. ``missing`` maps each leaf that is missing or
     due, and that a CA outside has to sign, to the reason. ``changed``: the file must be written.
     """
@@ -88,6 +88,7 @@ def populate(
     else:
         issued = Issued({}, kept.service_account, ())
     entries = {**entries, **issued.entries, **from_files}
+    tokens = _tokens(kept.tokens if kept else (), len(cluster.bootstrap_tokens), source)
     populated = Bundle(
         masters=kept.masters if kept else members(cluster),
         authorities={request.name: entries[request.name] for request in requests if request.ca is None},
@@ -96,7 +97,9 @@ def populate(
         },
         service_account=issued.service_account,
         requests=kept.requests if kept else {},
-        tokens=_tokens(kept.tokens if kept else (), len(cluster.bootstrap_tokens), source),
+        tokens=tokens,
+        pool_tokens=_pool_tokens(kept.pool_tokens if kept else {}, cluster, tokens, source),
+        old_tokens=kept.old_tokens if kept else (),
         encryption_keys=encryption.assign(cluster, kept.encryption_keys if kept else (), source, is_new=bundle is None),
         password_hashes=password_hashes(cluster.users, kept.password_hashes if kept else {}, source),
         pod_ranges=pod_ranges.assign(cluster, kept.pod_ranges if kept else {}, kept.file if kept else ""),
@@ -158,6 +161,23 @@ def _tokens(kept: Sequence[str], count: int, source: Source) -> tuple[str, ...]:
     return tuple(tokens.values())
 
 
+def _pool_tokens(kept: Mapping[str, str], cluster: Cluster, others: Sequence[str], source: Source) -> Mapping[str, str]:
+    """Return the token of each pool that has one of its own; a new one has another id than ``others``."""
+    found: dict[str, str] = {}
+    for name in cluster.pool_tokens:
+        taken = (*others, *kept.values(), *found.values())
+        found[name] = kept.get(name) or new_token(taken, source)
+    return found
+
+
+def new_token(others: Sequence[str], source: Source) -> str:
+    """Return a bootstrap token with another id than ``others``."""
+    ids = {token.partition(".")[0] for token in others}
+    while (token := source.token()).partition(".")[0] in ids:
+        pass
+    return token
+
+
 def _created(kept: Bundle | None, populated: Bundle) -> Iterator[str]:
     """Yield the names of the entries in ``populated`` that ``kept`` does not have."""
     before = kept.entries if kept else {}
@@ -166,6 +186,8 @@ def _created(kept: Bundle | None, populated: Bundle) -> Iterator[str]:
         yield "sa"
     old_tokens = kept.tokens if kept else ()
     yield from (f"bootstrapTokens[{i}]" for i, token in enumerate(populated.tokens) if token not in old_tokens)
+    old_pool_tokens = kept.pool_tokens if kept else {}
+    yield from (f"poolTokens.{name}" for name in populated.pool_tokens if name not in old_pool_tokens)
     old_keys = kept.encryption_keys if kept else ()
     yield from (f"encryptionKeys.{key.name}" for key in populated.encryption_keys if key.secret and key not in old_keys)
     old_hashes = kept.password_hashes if kept else {}

@@ -25,7 +25,7 @@ machines:
   - {name: m2, role: master, address: 10.0.0.12}
   - {name: m3, role: master, address: 10.0.0.13}
   - {name: w1, role: node, address: 10.0.0.21}
-pools: [{name: workers, role: node}]
+pools: [{name: workers, role: node}, {name: gpu, role: node, bootstrapToken: {ttl: 1h}}]
 bootstrapTokens: [{ttl: 24h}, {ttl: 1h}]
 """
 MORE = f"""\

@@ -85,7 +85,7 @@ def test_several_masters_are_changed_one_at_a_time(kgen, here):
     steps = next_of(kgen("render", "prod.yaml"))
     assert "  masters that run, one at a time: `kgen status prod.yaml` says when the next may follow" in steps
     assert "  masters that never ran, all at once: each waits for the others" in steps
-    running._record_running(here / "prod.yaml")
+    running.record_running(here / "prod.yaml")
     edit(here / "prod.yaml", ("api.example.com", "api.example.org"))
     steps = next_of(kgen("render", "prod.yaml"))
     assert any("one at a time" in line for line in steps)
@@ -93,7 +93,7 @@ def test_several_masters_are_changed_one_at_a_time(kgen, here):
 
 
 def test_masters_that_changed_because_the_cluster_was_seen_need_nothing(kgen, rendered, here):
-    running._record_running(here / "prod.yaml")
+    running.record_running(here / "prod.yaml")
     assert next_of(kgen("render", "prod.yaml")) == [
         "next: user-data: 1 changed, 2 as before",
         "  m1: if it runs, there is nothing to do: the files on the machine stay as they are",
@@ -130,7 +130,7 @@ def test_apply_refuses_review_files_that_somebody_edited(kgen, rendered):
 
 def test_apply_needs_no_render_after_the_cluster_was_first_seen(kgen, rendered, here):
     before = kgen("apply", "prod.yaml", "m1").out
-    running._record_running(here / "prod.yaml")
+    running.record_running(here / "prod.yaml")
     assert store.read(here / "prod.secrets.yaml").seen_running
     assert kgen("apply", "prod.yaml", "m1").out == before
     assert kgen("render", "prod.yaml").code == 0
