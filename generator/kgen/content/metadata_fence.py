@@ -15,6 +15,7 @@ from kgen.payload import NodeFile
 RULES = PurePosixPath("/etc/kgen/metadata-fence.nft")
 UNIT = PurePosixPath("/etc/systemd/system/kgen-metadata-fence.service")
 DROP_IN = PurePosixPath("/etc/systemd/system/kubelet.service.d/kgen-metadata-fence.conf")
+PODS_DROP_IN = PurePosixPath("/etc/systemd/system/kubepods.slice.d/kgen-metadata-fence.conf")
 PACKAGE = "nftables"
 """The package of Debian, Ubuntu, Fedora and their relatives that has ``nft``."""
 
@@ -30,6 +31,17 @@ _DROP_IN = f"""\
 Requires={UNIT.name}
 After={UNIT.name}
 """
+_PODS_DROP_IN = """\
+# The properties that the kubelet gives this slice where it makes it. Pods do not end early when the machine shuts down.
+[Unit]
+DefaultDependencies=no
+
+[Slice]
+CPUAccounting=yes
+MemoryAccounting=yes
+IOAccounting=yes
+TasksAccounting=yes
+"""
 
 
 def files(cluster: Cluster) -> Iterator[NodeFile]:
@@ -38,6 +50,8 @@ def files(cluster: Cluster) -> Iterator[NodeFile]:
         yield NodeFile(RULES, (rules(host_network=cluster.metadata_fence_host_network),), 0o644)
         yield NodeFile(UNIT, (unit(host_network=cluster.metadata_fence_host_network),), 0o644)
         yield NodeFile(DROP_IN, (_DROP_IN,), 0o644)
+        if cluster.metadata_fence_host_network:
+            yield NodeFile(PODS_DROP_IN, (_PODS_DROP_IN,), 0o644)
 
 
 def rules(*, host_network: bool) -> str:

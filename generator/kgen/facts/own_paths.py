@@ -29,6 +29,7 @@ OWN: tuple[tuple[str, str], ...] = (
     ("/usr/local/sbin/kgen-firstboot", _KGEN),
     ("/etc/systemd/system/kgen-*", _KGEN),
     ("/etc/systemd/system/*.service.d/kgen-*", _KGEN),
+    ("/etc/systemd/system/*.slice.d/kgen-*", _KGEN),
     ("/usr/lib/systemd/system/kgen-*", _KGEN),
     ("/etc/cni/net.d/10-kgen-*", _KGEN),
     ("/etc/cloud/cloud.cfg.d/95-kgen.cfg", _KGEN),

@@ -43,6 +43,10 @@ _TABLE = (
     ("/etc/systemd/system/kgen-labels.*", "sets labels that kubelets may not set"),
     ("/etc/kgen/metadata-fence.nft", "metadataFence: rules that keep pods from the metadata service"),
     ("/etc/systemd/system/kgen-metadata-fence.*", "sets the rules of metadataFence, also after a change"),
+    (
+        "/etc/systemd/system/kubepods.slice.d/*",
+        "the control group that metadataFenceHostNetwork keeps from the service",
+    ),
     ("/etc/systemd/system/*/kgen-metadata-fence.conf", "the kubelet starts after the rules of metadataFence are there"),
     ("/etc/kgen/proxy.env", "the HTTP proxy, for root only: its URL may hold a password"),
     ("/etc/systemd/system/*/kgen-proxy.conf", "the program uses the HTTP proxy"),

@@ -59,4 +59,6 @@ def test_every_address_of_the_table_is_refused_and_documented():
 def test_pods_with_the_machines_network_are_a_choice():
     assert "kubepods.slice" not in metadata_fence.rules(host_network=False) + metadata_fence.unit(host_network=False)
     assert 'socket cgroupv2 level 1 "kubepods.slice"' in metadata_fence.rules(host_network=True)
+    assert not any(str(metadata_fence.PODS_DROP_IN) in found for found in paths(with_fence()))
+    assert all(str(metadata_fence.PODS_DROP_IN) in found for found in paths(with_fence(host_network=True)))
     assert "\nRequires=kubepods.slice\nAfter=kubepods.slice\n" in metadata_fence.unit(host_network=True)
