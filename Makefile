@@ -33,7 +33,7 @@ test: components unit ## all tests, against real kubeadm, etcd, control plane an
 	@$(BIN)/pytest -n 2 --dist loadfile -m "(real or control_plane) and not soak" $(ARGS)
 
 boot-components: $(SET_UP)
-	@scripts/system-packages qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage \
+	@scripts/system-packages qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils isoinfo=genisoimage \
 	  mmdebstrap=mmdebstrap mke2fs=e2fsprogs ssh-keygen=openssh-client ip=iproute2 unshare=util-linux dnsmasq=dnsmasq-base
 
 boot-test: boot-components ## images made by the recipe, and whole machines under QEMU, from power-on to Ready and through failures (root; 20 to 45 minutes)

@@ -12,7 +12,7 @@ from tests.boot.host import host as this_host
 from tests.boot.host import verdict
 from tests.boot.machines import Segment, standing_still
 
-PROGRAMS = ("qemu-system-x86_64", "qemu-img", "genisoimage", "mmdebstrap", "mke2fs", "ip")
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "isoinfo", "mmdebstrap", "mke2fs", "ip")
 
 
 @pytest.fixture(scope="session", autouse=True)

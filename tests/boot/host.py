@@ -2,12 +2,12 @@
 
 The probe is a fixed piece of work: the machines' kernel starts, mounts the machines' disk and runs one program as init.
 KVM is used when the probe passes under KVM, software emulation (TCG) otherwise; a ``/dev/kvm`` alone proves nothing.
+The probe's QEMU is the only one that is not started by ``kgen.lab``: it has no disk, network or pid file of its own.
 """
 
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import subprocess
 import sys
@@ -16,20 +16,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from kgen.lab.qemu import EMULATOR, KVM, OPTIONS, TCG, kvm_obstacle
+from kgen.lab.state import Accelerator
 from tests.components import machine_image
 
-KVM, TCG = "kvm", "tcg"
-# MiB that QEMU keeps of what it has translated, the most it can. With 1024 all of it was thrown away once in a master's
-# boot: 40 to 44 s after kubeadm's was powered on, while its API server starts; of kgen's, later, when it is Ready.
-_TRANSLATIONS = 2047
-# Everything that QEMU knows, but for what costs the kernel most of a quarter of its time when it is emulated: strings
-# copied byte by byte (erms), a fifth level of page tables, keys and guards of pages that are switched at each call.
-# No machine in the machine, for which the kernel would load a module.
-_PROCESSOR = "max,-erms,-la57,-smap,-smep,-pku,-mpx,-umip,-svm"
-_OPTIONS = {
-    KVM: ("-accel", "kvm", "-cpu", "host"),
-    TCG: ("-accel", f"tcg,thread=multi,tb-size={_TRANSLATIONS}", "-cpu", _PROCESSOR),
-}
 # Debian's kernels have drivers of NVMe and ext4 built in: without an initrd a machine is there 9 of 30 s earlier.
 ROOT = "root=/dev/nvme0n1"
 KERNEL_ARGUMENTS = (
@@ -59,13 +49,8 @@ _TOLERATED = 1.5
 class Host:
     """The accelerator of this run, and the seconds that the probe took."""
 
-    accelerator: str
+    accelerator: Accelerator
     seconds: float
-
-    @property
-    def qemu_options(self) -> tuple[str, ...]:
-        """Return QEMU's options for the accelerator."""
-        return _OPTIONS[self.accelerator]
 
     @property
     def pace(self) -> float:
@@ -86,8 +71,8 @@ def report(text: str) -> None:
 @functools.cache
 def host() -> Host:
     """Return the host, probed at the first call of the run; say what was found."""
-    reason = "there is no /dev/kvm that can be opened"
-    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+    reason = kvm_obstacle()
+    if not reason:
         try:
             return _told(Host(KVM, _probe(KVM)), "a guest runs under KVM")
         except RuntimeError as error:
@@ -124,14 +109,14 @@ def verdict() -> str:
     return f"{now}. Waits were for a factor of {start.factor:.1f}: the host is not too slow."
 
 
-def _probe(accelerator: str) -> float:
+def _probe(accelerator: Accelerator) -> float:
     """Return the seconds in which a kernel of the machines starts, mounts their disk and runs ``/usr/bin/true``."""
     image = machine_image.machine_image(machine_image.FORKY)
     directory = Path(tempfile.mkdtemp(prefix="kgen-probe-"))
     console = directory / "console.log"
     arguments = KERNEL_ARGUMENTS.replace("rw ", "ro ").replace("panic=5", "panic=-1")
     command = [
-        *("qemu-system-x86_64", *_OPTIONS[accelerator], "-smp", "1", "-m", "1024", "-display", "none"),
+        *(EMULATOR, *OPTIONS[accelerator], "-smp", "1", "-m", "1024", "-display", "none"),
         *("-no-reboot", "-nodefaults", "-serial", f"file:{console}"),
         *("-kernel", str(image / machine_image.KERNEL), "-append", f"{ROOT} {arguments} init=/usr/bin/true"),
         *("-drive", f"file={image / machine_image.DISK},if=none,id=root,format=raw,snapshot=on"),

@@ -2,14 +2,17 @@
 
 The segment is a network namespace with a bridge; whoever looks at the machines from outside does so from inside it
 (``Segment.run``). Commands inside a machine go through QEMU's guest agent, which the test image carries. Needs root.
+
+QEMU's command line, its process, disk and seed are those of ``kgen lab`` (``kgen.lab``). The network is not: tests
+count packets on the bridge, run stock clients beside it, and plug machines of the control-plane tier in (ADR 15).
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,15 +20,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from kgen.emitters.iso import iso
+from kgen.lab import disks, network, processes, qemu
+from kgen.lab.qemu import Hardware
 from tests.boot.host import KERNEL_ARGUMENTS, ROOT, host, report, scaled
 from tests.components import machine_image
 
 PREFIX = "10.88.0"
 GATEWAY = f"{PREFIX}.1"
+_SEGMENT = network.Segment(IPv4Network(f"{PREFIX}.0/24"), IPv4Address(GATEWAY), IPv4Address(GATEWAY))
 _PANIC_CHARACTERS = 10_000  # what the console shows of a panic, at most
 _SILENCE = 300  # seconds after which a kernel that has said nothing since power-on hangs (it speaks after 40 at most)
 _SEGMENTS: list[Segment] = []  # those that exist now
@@ -118,109 +127,83 @@ class Machine:
         self.directory = directory
         self.number = number
         self.address = f"{PREFIX}.{number}"
+        self.mac = f"52:54:00:00:00:{number:02x}"
         self.cpus = cpus
         self.memory = memory
         self.image = machine_image.machine_image(generation)
         self.disk = disk
-        self.process: subprocess.Popen[bytes] | None = None
+        self.pid: int | None = None  # of the QEMU that was started last, unless its power was cut
         self.powered_on = 0.0
         self.panics = 0
+        self.is_restarting = False
         self.from_network = False
         directory.mkdir(parents=True, exist_ok=True)
         segment.machines.append(self)
 
     def new_disk(self, backing: Path | None = None) -> None:
         """Give the machine a disk on which nothing has ever been done: its generation's, or ``backing``."""
-        disk = self.directory / "disk.qcow2"
-        disk.unlink(missing_ok=True)
-        backing = backing or self.image / self.disk
-        form = json.loads(_run("qemu-img", "info", "--output=json", backing))["format"]
-        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", backing, disk)
+        (self.directory / qemu.DISK).unlink(missing_ok=True)
+        disks.overlay(self.directory, disks.image(backing or self.image / self.disk))
 
     def seed(self, user_data: bytes, instance_id: str, hostname: str = "", vendor_data: str = "") -> None:
         """Write the NoCloud seed: what a provider would hand to cloud-init. ``hostname``: as the provider names it."""
-        folder = self.directory / "seed"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        (folder / "user-data").write_bytes(user_data)
-        (folder / "vendor-data").write_text(vendor_data, encoding="utf-8")
         named = f"local-hostname: {hostname}\n" if hostname else ""
-        (folder / "meta-data").write_text(f"instance-id: {instance_id}\n{named}", encoding="utf-8")
-        network = {
-            "version": 2,
-            "ethernets": {
-                "eth0": {
-                    "addresses": [f"{self.address}/24"],
-                    "routes": [{"to": "0.0.0.0/0", "via": GATEWAY}],
-                    "nameservers": {"addresses": [GATEWAY]},
-                }
-            },
+        files = {
+            "user-data": user_data,
+            "vendor-data": vendor_data.encode(),
+            "meta-data": f"instance-id: {instance_id}\n{named}".encode(),
+            "network-config": json.dumps(network.config(_SEGMENT, [self.address], self.mac, "eth0")).encode(),
         }
-        (folder / "network-config").write_text(json.dumps(network), encoding="utf-8")
-        self._write_seed(folder, "cidata")
+        (self.directory / qemu.SEED).write_bytes(iso(files))
 
     def remove_seed(self) -> None:
         """Put an empty disc in the seed's place: at the next power-on cloud-init finds no data source."""
-        folder = self.directory / "empty"
-        folder.mkdir()
-        self._write_seed(folder, "empty")
-
-    def _write_seed(self, folder: Path, label: str) -> None:
-        image = self.directory / "seed.iso"
-        _run("genisoimage", "-quiet", "-output", image, "-volid", label, "-joliet", "-rock", folder)
+        (self.directory / qemu.SEED).write_bytes(iso({}, "empty"))
 
     def power_on(self, *options: str) -> None:
         """Start QEMU with further ``options``; the console log is appended to.
 
         With ``from_network`` the machine has no seed, and its firmware, which is QEMU's iPXE, starts from the network.
         """
-        assert self.process is None, "it is on"
-        if not (self.directory / "disk.qcow2").exists():
+        assert self.pid is None, "it is on"
+        if not (self.directory / qemu.DISK).exists():
             self.new_disk()
-        tap = self.segment.tap(self.number)
         self.agent_socket.unlink(missing_ok=True)
-        words = [
-            *("qemu-system-x86_64", *host().qemu_options),
-            *("-smp", str(self.cpus), "-m", str(self.memory), "-display", "none", "-no-reboot", "-nodefaults"),
-            *("-chardev", f"file,id=console,path={self.console_log},append=on", "-serial", "chardev:console"),
+        hardware = Hardware(host().accelerator, self.cpus, self.memory, self.mac, disk="nvme")
+        if self.from_network:
+            hardware = replace(hardware, drives=(), starts_from_network=True)
+        else:
+            kernel = str(self.image / machine_image.KERNEL)
+            hardware = replace(hardware, kernel=kernel, append=f"{ROOT} {KERNEL_ARGUMENTS}")
+        words = qemu.command(
+            hardware,
+            self.directory,
+            f"tap,id=net,ifname={self.segment.tap(self.number)},script=no,downscript=no",
+            "-no-reboot",
             *("-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"),
             *("-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
-            *("-drive", f"file={self.directory / 'disk.qcow2'},if=none,id=root,format=qcow2,cache=unsafe"),
-            *("-device", "nvme,serial=root,drive=root"),
-            *(("-boot", "n") if self.from_network else self._kernel_and_seed()),
-            *("-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no"),
-            *("-device", f"virtio-net-pci,netdev=net,mac=52:54:00:00:00:{self.number:02x}"),
             *options,
-        ]
-        with (self.directory / "qemu.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self.segment.command(*words), stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
-        self.powered_on = time.monotonic()
-        threading.Thread(target=self._watch, args=(self.process,), daemon=True).start()
-
-    def _kernel_and_seed(self) -> tuple[str, ...]:
-        return (
-            *("-kernel", str(self.image / machine_image.KERNEL), "-append", f"{ROOT} {KERNEL_ARGUMENTS}"),
-            *("-drive", f"file={self.directory / 'seed.iso'},if=virtio,format=raw,readonly=on"),
         )
+        self.powered_on = time.monotonic()
+        processes.start(self.segment.command(*words), self.directory)
+        self.pid = processes.running_pid(self.directory)
+        assert self.pid, f"QEMU of {self.directory.name} has ended: {self.console()[-4000:]}"
+        threading.Thread(target=self._watch, args=(self.pid,), daemon=True).start()
 
     def kill(self) -> None:
         """Cut the power."""
-        process, self.process = self.process, None
-        if process:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        self.pid = None
+        processes.kill(self.directory)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the machine's QEMU, if it runs."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(number)
+        if pid := processes.running_pid(self.directory):
+            os.kill(pid, number)
 
     @property
     def console_log(self) -> Path:
         """Return the path of everything the console ever showed."""
-        return self.directory / "console.log"
+        return self.directory / qemu.CONSOLE
 
     @property
     def agent_socket(self) -> Path:
@@ -231,7 +214,7 @@ class Machine:
         """Return everything the console has shown."""
         return self.console_log.read_text(encoding="utf-8", errors="replace") if self.console_log.exists() else ""
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, pid: int) -> None:
         """Power on again a machine whose kernel has panicked, as its owner would.
 
         QEMU's translator, with several threads, sometimes runs into an instruction that the guest's kernel is just
@@ -239,29 +222,29 @@ class Machine:
         kernel's first word. To what runs on the machine that is one more power cut.
         """
         before = len(self.console())
-        try:
-            process.wait(timeout=scaled(_SILENCE))
-        except subprocess.TimeoutExpired:
-            if self.process is process and len(self.console()) == before:
+        if not processes.has_ended(pid, scaled(_SILENCE)):
+            if self.pid == pid and len(self.console()) == before:
                 with self.console_log.open("a", encoding="utf-8") as console:
                     console.write(f"nothing in {scaled(_SILENCE):.0f} s: taken for a Kernel panic\n")
-                process.kill()
-            process.wait()
-        if self.process is process and self._has_panicked():
+                processes.kill(self.directory)
+            processes.has_ended(pid, math.inf)
+        if self.pid == pid and self._has_panicked():
             self.panics += 1
             report(f"the kernel of {self.directory.name} panicked; powered on again")
-            self.process = None
+            self.pid, self.is_restarting = None, True
             with self.console_log.open("a", encoding="utf-8") as console:
                 console.write("\n" * _PANIC_CHARACTERS)
-            self.power_on()
+            try:
+                self.power_on()
+            finally:
+                self.is_restarting = False
 
     def _has_panicked(self) -> bool:
         return "Kernel panic" in self.console()[-_PANIC_CHARACTERS:]
 
     def _is_off(self) -> bool:
         """Whether it has been switched off, or has switched itself off."""
-        process = self.process
-        return not self._has_panicked() and (process is None or process.poll() is not None)
+        return not self._has_panicked() and not self.is_restarting and processes.running_pid(self.directory) is None
 
     def wait_for(self, what: str, probe: Callable[[], object], seconds: float, pause: float = 0.5) -> float:
         """Return the seconds since power-on when ``probe()`` is true, looking every ``pause`` seconds.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgen.errors import InputError, KgenError
-from kgen.lab.qemu import IMAGE_TOOL
+from kgen.lab.qemu import DISK, IMAGE_TOOL
 
 _FORMATS = ("qcow2", "raw")
 _MEMORY = Path("/proc/meminfo")
@@ -17,10 +17,11 @@ _MEMORY = Path("/proc/meminfo")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: its absolute path and its format."""
+    """An image: its absolute path, its format, and the bytes that a machine sees."""
 
     path: Path
     format: str
+    size: int
 
 
 def image(path: Path) -> Image:
@@ -39,7 +40,7 @@ def image(path: Path) -> Image:
     if form not in _FORMATS:
         reason = f"its format is {form}" if form else _first_line(done.stderr)
         raise InputError(f"{path} cannot be used as an image: {reason}", "give a disk image in the format qcow2 or raw")
-    return Image(resolved, form)
+    return Image(resolved, form, int(found["virtual-size"]))
 
 
 def boot_file(path: Path) -> str:
@@ -51,17 +52,31 @@ def boot_file(path: Path) -> str:
     return str(_plain(path, "a file"))
 
 
-def overlay(directory: Path, over: Image) -> None:
-    """Make the disk of the machine in ``directory``. It holds what differs from the image.
+def overlay(directory: Path, over: Image, size: int = 0) -> None:
+    """Make the disk of the machine in ``directory``. It holds what differs from the image, and has at least ``size``.
 
     Raises:
         KgenError: qemu-img fails.
     """
-    disk = directory / "disk.qcow2"
-    done = _tool("create", "-q", "-f", "qcow2", "-F", over.format, "-b", str(over.path), str(disk))
+    disk = directory / DISK
+    words = ("create", "-q", "-f", "qcow2", "-F", over.format, "-b", str(over.path))
+    _make(disk, *words, str(disk), str(max(size, over.size)))
+    disk.chmod(0o600)
+
+
+def flatten(directory: Path, target: Path) -> None:
+    """Write the disk of the machine in ``directory`` to ``target``, with what it has from its image.
+
+    Raises:
+        KgenError: qemu-img fails.
+    """
+    _make(target, "convert", "-q", "-O", "qcow2", str(directory / DISK), str(target))
+
+
+def _make(disk: Path, *words: str) -> None:
+    done = _tool(*words)
     if done.returncode:
         raise KgenError(f"cannot make {disk}: {_first_line(done.stderr)}", "check the space on this file system: df -h")
-    disk.chmod(0o600)
 
 
 def available_memory() -> int:

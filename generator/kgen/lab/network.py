@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from kgen.errors import InputError
-from kgen.model import Machine
+from kgen.model import Address, Machine
 
 _USUAL_PREFIX = 24
 _SHORTEST_PREFIX = 8
@@ -33,8 +33,10 @@ class Segment:
         return next(address for address in map(self.cidr.__getitem__, (-2, -3, -4)) if address not in own)
 
 
-def plan(machines: Sequence[Machine]) -> Segment:
+def plan(machines: Sequence[Machine], endpoint: Address | None = None) -> Segment:
     """Return the smallest segment, at least a /24, that holds the machines' addresses, a gateway and a server of names.
+
+    ``endpoint`` is the control plane's address, if it is none of a machine's. It is in the segment, too.
 
     The gateway is the one that a machine's own ``network:`` names, if it names one on the segment.
 
@@ -45,7 +47,7 @@ def plan(machines: Sequence[Machine]) -> Segment:
         if machine.role == "master" and not _ipv4(machine):
             hint = "QEMU's gateway knows IPv4 only: give the master an IPv4 address beside its IPv6 address"
             raise InputError(f"{machine.name} has no IPv4 address, which a lab needs", hint)
-    taken = {address for machine in machines for address in _ipv4(machine)}
+    taken = _taken(machines, endpoint)
     cidr = IPv4Network(f"{min(taken)}/{_USUAL_PREFIX}", strict=False)
     while not all(address in cidr for address in taken):
         if cidr.prefixlen == _SHORTEST_PREFIX:
@@ -58,9 +60,11 @@ def plan(machines: Sequence[Machine]) -> Segment:
     return Segment(cidr, gateway, next(_free(cidr, taken | {gateway})))
 
 
-def free_addresses(segment: Segment, machines: Sequence[Machine]) -> Iterator[IPv4Address]:
+def free_addresses(
+    segment: Segment, machines: Sequence[Machine], endpoint: Address | None = None
+) -> Iterator[IPv4Address]:
     """Yield the segment's free addresses, for machines whose address the cluster file does not say."""
-    taken = {address for machine in machines for address in _ipv4(machine)}
+    taken = _taken(machines, endpoint)
     return _free(segment.cidr, taken | {segment.gateway, segment.dns})
 
 
@@ -75,7 +79,7 @@ def mac(cluster: str, name: str) -> str:
     return ":".join((_MAC_PREFIX, digest[:2], digest[2:4], digest[4:6]))
 
 
-def config(segment: Segment, addresses: Sequence[str], mac_address: str) -> dict[str, Any]:
+def config(segment: Segment, addresses: Sequence[str], mac_address: str, name: str = "lab0") -> dict[str, Any]:
     """Return cloud-init's network-config of a machine that has no ``network:`` of its own."""
     with_prefix = []
     for text in addresses:
@@ -85,7 +89,7 @@ def config(segment: Segment, addresses: Sequence[str], mac_address: str) -> dict
     return {
         "version": 2,
         "ethernets": {
-            "lab0": {
+            name: {
                 "match": {"macaddress": mac_address},
                 "addresses": with_prefix,
                 "routes": [{"to": "0.0.0.0/0", "via": str(segment.gateway)}],
@@ -93,6 +97,11 @@ def config(segment: Segment, addresses: Sequence[str], mac_address: str) -> dict
             }
         },
     }
+
+
+def _taken(machines: Sequence[Machine], endpoint: Address | None) -> set[IPv4Address]:
+    own = {endpoint} if isinstance(endpoint, IPv4Address) else set()
+    return own | {address for machine in machines for address in _ipv4(machine)}
 
 
 def _ipv4(machine: Machine) -> list[IPv4Address]:

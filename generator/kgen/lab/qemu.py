@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from kgen.errors import KgenError
+from kgen.errors import InputError, KgenError
 from kgen.lab import switch
-from kgen.lab.state import GATEWAY_SOCKET, MACHINES_SOCKET, Accelerator, Lab, LabMachine
+from kgen.lab.state import GATEWAY_SOCKET, MACHINES_SOCKET, Accelerator, Disk, Lab, LabMachine
 
 KVM: Accelerator = "kvm"
 TCG: Accelerator = "tcg"
@@ -23,15 +24,16 @@ _OLDEST = (7, 2)  # the first with `-netdev stream`
 _KVM_DEVICE = Path("/dev/kvm")
 # MiB that QEMU keeps of what it has translated, the most it can. With less, all of it is thrown away while the API
 # server starts.
-TRANSLATIONS = 2047
+_TRANSLATIONS = 2047
 # Everything that QEMU knows, except what costs an emulated kernel most of a quarter of its time: strings copied byte by
 # byte (erms), a fifth level of page tables, keys and guards of pages that are switched at each call, nested machines.
 _EMULATED_PROCESSOR = "max,-erms,-la57,-smap,-smep,-pku,-mpx,-umip,-svm"
 OPTIONS: dict[str, tuple[str, ...]] = {
     KVM: ("-accel", "kvm", "-cpu", "host"),
-    TCG: ("-accel", f"tcg,thread=multi,tb-size={TRANSLATIONS}", "-cpu", _EMULATED_PROCESSOR),
+    TCG: ("-accel", f"tcg,thread=multi,tb-size={_TRANSLATIONS}", "-cpu", _EMULATED_PROCESSOR),
 }
 SSH_PORT = 22
+DISK, SEED, CONSOLE = "disk.qcow2", "seed.iso", "console.log"  # files in a machine's directory
 
 
 def require_programs() -> None:
@@ -60,32 +62,85 @@ def kvm_obstacle() -> str:
     return ""
 
 
-def machine_command(lab: Lab, machine: LabMachine, directory: Path) -> list[str]:
-    """Return the command that starts a machine. It runs in ``directory``, and ends when the machine is on."""
+def choose(wanted: Accelerator | None) -> tuple[Accelerator, tuple[str, ...]]:
+    """Return the accelerator to try, ``wanted`` or the better one, and sentences for the user about that.
+
+    Raises:
+        InputError: KVM is wanted and cannot be used.
+    """
+    obstacle = kvm_obstacle()
+    if wanted == KVM and obstacle:
+        raise InputError(f"KVM cannot be used: {obstacle}", "leave --accelerator out to emulate the machines")
+    if wanted or not obstacle:
+        return wanted or KVM, ()
+    return TCG, (f"{obstacle}, so machines are emulated, which is slow",)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """A machine as QEMU makes it. ``drives`` are files of its directory that it has as further disks, read-only."""
+
+    accelerator: Accelerator
+    cpus: int
+    memory: int
+    mac: str
+    disk: Disk = "virtio"
+    drives: tuple[str, ...] = (SEED,)
+    uuid: str = ""
+    serial: str = ""
+    kernel: str = ""
+    initrd: str = ""
+    append: str = ""
+    starts_from_network: bool = False
+
+
+def command(hardware: Hardware, directory: Path, netdev: str, *options: str) -> list[str]:
+    """Return the command that starts a machine. It runs in ``directory``, and ends when the machine is on.
+
+    ``netdev`` is QEMU's option for the other end of its network card, with the id ``net``.
+    """
+    order = ",bootindex=0" if hardware.starts_from_network else ""
     words = [
-        *(EMULATOR, *OPTIONS[lab.accelerator]),
-        *("-name", f"guest={_quoted(str(directory))}", "-smp", str(machine.cpus), "-m", str(machine.memory)),
+        *(EMULATOR, *OPTIONS[hardware.accelerator]),
+        *("-name", f"guest={_quoted(str(directory))}", "-smp", str(hardware.cpus), "-m", str(hardware.memory)),
         *("-display", "none", "-nodefaults", "-daemonize", "-pidfile", "pid"),
-        *("-chardev", "file,id=console,path=console.log,append=on", "-serial", "chardev:console"),
+        *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
         *("-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off", "-mon", "chardev=qmp,mode=control"),
         # Nothing of a lab has to survive a crash of this computer. A cut of the machine's power loses nothing that
         # QEMU has handed to this computer's kernel.
-        *("-drive", "file=disk.qcow2,if=none,id=root,format=qcow2,cache=unsafe,discard=unmap"),
-        *("-device", _DISKS[lab.disk]),
-        *("-drive", "file=seed.iso,if=virtio,format=raw,readonly=on"),
-        # A relative path: a socket's path has at most 107 bytes.
-        *("-netdev", f"stream,id=net,server=off,addr.type=unix,addr.path=../{MACHINES_SOCKET}"),
-        *("-device", f"virtio-net-pci,netdev=net,mac={machine.mac}", "-device", "virtio-rng-pci"),
+        *("-drive", f"file={DISK},if=none,id=root,format=qcow2,cache=unsafe,discard=unmap"),
+        *("-device", _DISKS[hardware.disk]),
+        *(word for file in hardware.drives for word in ("-drive", f"file={file},if=virtio,format=raw,readonly=on")),
+        *("-netdev", netdev, "-device", f"virtio-net-pci,netdev=net,mac={hardware.mac}{order}"),
+        *("-device", "virtio-rng-pci"),
     ]
-    if machine.uuid:
-        words += ["-uuid", machine.uuid]
-    if machine.serial:
-        words += ["-smbios", f"type=1,serial={_quoted(machine.serial)}"]
-    if lab.kernel:
-        words += ["-kernel", lab.kernel, "-append", lab.append]
-    if lab.initrd:
-        words += ["-initrd", lab.initrd]
-    return words
+    if hardware.uuid:
+        words += ["-uuid", hardware.uuid]
+    if hardware.serial:
+        words += ["-smbios", f"type=1,serial={_quoted(hardware.serial)}"]
+    if hardware.kernel:
+        words += ["-kernel", hardware.kernel, "-append", hardware.append]
+    if hardware.initrd:
+        words += ["-initrd", hardware.initrd]
+    return [*words, *options]
+
+
+def machine_command(lab: Lab, machine: LabMachine, directory: Path) -> list[str]:
+    """Return the command that starts a machine of a lab, connected to the lab's switch."""
+    hardware = Hardware(
+        accelerator=lab.accelerator,
+        cpus=machine.cpus,
+        memory=machine.memory,
+        mac=machine.mac,
+        disk=lab.disk,
+        uuid=machine.uuid,
+        serial=machine.serial,
+        kernel=lab.kernel,
+        initrd=lab.initrd,
+        append=lab.append,
+    )
+    # A relative path: a socket's path has at most 107 bytes.
+    return command(hardware, directory, f"stream,id=net,server=off,addr.type=unix,addr.path=../{MACHINES_SOCKET}")
 
 
 _DISKS = {
