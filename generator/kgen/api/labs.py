@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from kgen.config.load import load
 from kgen.emitters.iso import iso
 from kgen.errors import InputError, KgenError, Problem
 from kgen.lab import consoles, disks, network, processes, qemu, qmp, state
+from kgen.lab import endpoint as endpoints
 from kgen.lab.consoles import Stage
 from kgen.lab.state import Accelerator, Disk, Lab, LabMachine
 from kgen.model import Cluster, Machine
@@ -230,7 +232,7 @@ def console_log(directory: Path, name: str) -> Path:
         KgenError: the lab's state is damaged.
     """
     lab = _existing(directory)
-    return lab.directory_of(lab.machine(name).name) / "console.log"
+    return lab.directory_of(lab.machine(name).name) / qemu.CONSOLE
 
 
 def kubeconfig(directory: Path) -> Path:
@@ -388,16 +390,17 @@ def _make(
     """Make a new lab's directory: state, disks, seeds and kubeconfig. Nothing stays of it if that fails."""
     if settings.image is None:
         raise InputError("a new lab needs an image", "add --image IMAGE.qcow2; `kgen bake` makes a recipe for one")
-    segment = network.plan([it.source for it in wanted])
-    _refuse_endpoint(cluster)
+    endpoint = endpoints.plan(cluster)
+    segment = network.plan([it.source for it in wanted], endpoint.address)
     if bundle.seen_running is not None:
         hint = "copy the cluster file into a directory of its own, render it there, and start the lab there"
         message = f"kgen has seen {cluster.name} run, so with its documents no master starts an empty etcd"
         raise InputError(message, hint)
-    accelerator, notices = _accelerator(settings)
+    accelerator, notices = qemu.choose(settings.accelerator)
     image = disks.image(settings.image)
     boot = [disks.boot_file(path) if path else "" for path in (settings.kernel, settings.initrd)]
-    machines = _machines(cluster, segment, wanted, files, settings)
+    free = network.free_addresses(segment, [it.source for it in wanted], endpoint.address)
+    machines = _machines(cluster, free, wanted, files, settings)
     _require_memory(machines, accelerator)
     lab = Lab(
         directory=directory,
@@ -420,10 +423,11 @@ def _make(
                 place = lab.directory_of(it.name)
                 place.mkdir(mode=0o700)
                 disks.overlay(place, image)
-                seed = files[it.name]
+                seed = {**files[it.name], "vendor-data": endpoint.vendor_data}
                 if "network-config" not in seed:
-                    seed["network-config"] = engine.to_yaml(_network_config(lab, it, wanted)).encode()
-                create_file(place / "seed.iso", iso(seed), 0o600)
+                    more = [str(endpoint.address)] if it.name == endpoint.holder else []
+                    seed["network-config"] = engine.to_yaml(_network_config(lab, it, wanted, more)).encode()
+                create_file(place / qemu.SEED, iso(seed), 0o600)
             for name in (state.SWITCH, state.GATEWAY):
                 lab.directory_of(name).mkdir(mode=0o700)
             create_file(lab.kubeconfig, (directory.parent / state.KUBECONFIG).read_bytes(), 0o600)
@@ -432,23 +436,22 @@ def _make(
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
-    return lab, notices
+    return lab, (*notices, endpoint.notice) if endpoint.notice else notices
 
 
-def _network_config(lab: Lab, machine: LabMachine, wanted: Sequence[_Wanted]) -> dict[str, object]:
+def _network_config(lab: Lab, machine: LabMachine, wanted: Sequence[_Wanted], more: Sequence[str]) -> dict[str, object]:
     (source,) = (it.source for it in wanted if it.name == machine.name)
     others = [str(address) for address in source.addresses if str(address) != machine.address]
-    return network.config(lab.segment, [machine.address, *others], machine.mac)
+    return network.config(lab.segment, [machine.address, *others, *more], machine.mac)
 
 
 def _machines(
     cluster: Cluster,
-    segment: network.Segment,
+    free: Iterator[IPv4Address],
     wanted: Sequence[_Wanted],
     files: Mapping[str, Mapping[str, bytes]],
     settings: Settings,
 ) -> tuple[LabMachine, ...]:
-    free = network.free_addresses(segment, [it.source for it in wanted])
     ports = _Ports(settings.api_port)
     made = []
     for it in wanted:
@@ -508,22 +511,6 @@ def _is_free(port: int) -> bool:
         return False
 
 
-def _refuse_endpoint(cluster: Cluster) -> None:
-    """Refuse a control-plane endpoint at which nothing of the lab answers."""
-    if cluster.endpoint.host not in {str(address) for machine in cluster.machines for address in machine.addresses}:
-        hint = "nothing answers there in a lab: use a copy of the cluster file with a master's address as endpoint"
-        raise InputError(f"controlPlaneEndpoint {cluster.endpoint} is not the address of a machine", hint)
-
-
-def _accelerator(settings: Settings) -> tuple[Accelerator, tuple[str, ...]]:
-    obstacle = qemu.kvm_obstacle()
-    if settings.accelerator == qemu.KVM and obstacle:
-        raise InputError(f"KVM cannot be used: {obstacle}", "leave --accelerator out to emulate the machines")
-    if settings.accelerator or not obstacle:
-        return settings.accelerator or qemu.KVM, ()
-    return qemu.TCG, (f"{obstacle}, so the machines are emulated, which is slow",)
-
-
 def _require_memory(machines: Sequence[LabMachine], accelerator: Accelerator) -> None:
     available = disks.available_memory()
     beside = _EMULATION_MEMORY if accelerator == qemu.TCG else 0
@@ -560,7 +547,7 @@ def _switch_on(lab: Lab, machine: LabMachine) -> bool:
     if processes.running_pid(place) is not None:
         return False
     with disk_errors(place):
-        consoles.mark_power_on(place / "console.log")
+        consoles.mark_power_on(place / qemu.CONSOLE)
     processes.start(qemu.machine_command(lab, machine, place), place)
     return True
 
@@ -593,7 +580,7 @@ def _report(lab: Lab, nodes: Mapping[str, NodeView | None], obstacle: str, secon
             MachineState(
                 machine=machine,
                 power="on" if processes.running_pid(lab.directory_of(machine.name)) else "off",
-                stage=consoles.stage(lab.directory_of(machine.name) / "console.log"),
+                stage=consoles.stage(lab.directory_of(machine.name) / qemu.CONSOLE),
                 node=nodes.get(machine.name),
             )
             for machine in lab.machines

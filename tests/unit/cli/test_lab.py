@@ -84,11 +84,13 @@ def test_only_rendered_documents_boot(kgen, here, rendered):
 @pytest.mark.usefixtures("programs")
 def test_endpoint_at_which_nothing_answers_is_refused(kgen, here):
     text = (here / "prod.yaml").read_text()
-    (here / "prod.yaml").write_text(text + "controlPlaneEndpoint: api.example.com:6443\n")
+    (here / "prod.yaml").write_text(text + "controlPlaneEndpoint: api.example.com:443\n")
     assert kgen("render", "prod.yaml").code == 0
     ended = kgen("lab", "up", "prod.yaml", "--image", "prod.yaml")
     assert ended.code == 2
-    assert "controlPlaneEndpoint api.example.com:6443 is not the address of a machine" in ended.err
+    assert "nothing listens at controlPlaneEndpoint api.example.com:443 in a lab" in ended.err
+    assert "with the port 6443 in controlPlaneEndpoint" in ended.err
+    assert not (here / "outputs/prod/lab").exists()
 
 
 @pytest.mark.parametrize(
