@@ -59,6 +59,11 @@ def kvm_obstacle() -> str:
         return f"this computer has no {_KVM_DEVICE}"
     if not os.access(_KVM_DEVICE, os.R_OK | os.W_OK):
         return f"you may not open {_KVM_DEVICE} (add yourself to the group kvm)"
+    # A computer that is itself a virtual machine may have the device, and no processor for it.
+    words = [EMULATOR, *OPTIONS[KVM], "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"]
+    done = subprocess.run(words, input="quit\n", capture_output=True, text=True)
+    if done.returncode:
+        return f"KVM cannot run a guest here ({next(iter(done.stderr.splitlines()), done.returncode)})"
     return ""
 
 
