@@ -19,7 +19,7 @@ from tests.boot.clusters import Cluster
 from tests.boot.host import KERNEL_ARGUMENTS, host
 from tests.boot.machines import Segment
 from tests.boot.test_generations import CLUSTER
-from tests.components import cache, containers, debian, golang, machine_image, salt_wheels
+from tests.components import cache, containers, debian, golang, machine_image, salt_wheels, traces
 from tests.components.machine_image import FORKY, INITRD, KERNEL, TRIXIE, Generation
 
 pytestmark = [pytest.mark.boot, pytest.mark.soak]
@@ -32,24 +32,6 @@ case " $* " in
 esac
 exec {emulator} "$@"
 """
-
-
-def left_over(root: Path) -> list[str]:
-    """Return what says where the image was made."""
-    logs = (root / "var/log").rglob("*")
-    found = [path for path in logs if path.is_file() and not path.is_symlink() and path.stat().st_size]
-    patterns = (
-        "tmp/*",
-        "var/tmp/*",
-        "opt/kgen-bake",
-        "root/.cache",
-        "home/*/.ssh",
-        "etc/ssh/ssh_host_*",
-        "var/lib/cloud/[!s]*",
-        "var/log/journal/*",
-    )
-    found += [path for pattern in patterns for path in root.glob(pattern)]
-    return sorted(str(path.relative_to(root)) for path in found)
 
 
 def emulator(directory: Path, base: Path) -> Path:
@@ -104,7 +86,7 @@ def test_packer_builds_an_image_that_boots(tmp_path: Path, generation: Generatio
     cache.run(["qemu-img", "convert", "-O", "raw", disk, raw])
     with machine_image.mounted(raw, tmp_path / "mounted") as root:
         assert list(api.verify_image(tmp_path / "cluster.yaml", root)) == []
-        assert left_over(root) == []
+        assert traces.left_over(root) == []
         key = (bake / "packer/seed.key.pub").read_text().split()[1]
         searched = subprocess.run(["grep", "-rlF", "--devices=skip", key, str(root)], capture_output=True, text=True)
         assert (searched.returncode, searched.stdout) == (1, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,17 @@ _MOST_MACHINES = 100
 _OUTPUT = arguments.output("The lab is in DIR/<cluster>/lab.")
 _CLUSTER = click.option("--cluster", default="", metavar="NAME", help="The cluster's name, if DIR has several labs.")
 _MACHINE = click.argument("machine")
+_DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
+_KERNEL = click.option(
+    "--kernel", type=click.Path(path_type=Path), metavar="FILE", help="For an image without a boot loader."
+)
+_INITRD = click.option("--initrd", type=click.Path(path_type=Path), metavar="FILE", help="The initrd of --kernel.")
+_APPEND = click.option(
+    "--append", default="root=/dev/vda rw console=ttyS0", metavar="TEXT", help="The command line of --kernel."
+)
+_ACCELERATOR = click.option(
+    "--accelerator", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works, else emulation."
+)
 
 
 class _Pool(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.2 on
@@ -50,8 +62,8 @@ class _Pool(click.ParamType):  # type: ignore[type-arg]  # generic only from cli
 def lab() -> None:
     """Run a cluster's machines on this computer, under QEMU, from exactly the rendered documents. Needs no root.
 
-    `kgen lab up cluster.yaml --image IMAGE.qcow2` starts them, `kgen lab down` removes them. The other verbs find the
-    lab in the output directory.
+    `kgen lab image` makes their image, `kgen lab up cluster.yaml --image IMAGE.qcow2` starts them, `kgen lab down`
+    removes them. The other verbs find the lab in the output directory.
     """
 
 
@@ -69,13 +81,11 @@ def lab() -> None:
 @click.option(
     "--api-port", type=click.IntRange(1, 65535), metavar="PORT", help="Forward this port to the first master's API."
 )
-@click.option("--kernel", type=click.Path(path_type=Path), metavar="FILE", help="For an image without a boot loader.")
-@click.option("--initrd", type=click.Path(path_type=Path), metavar="FILE", help="The initrd of --kernel.")
-@click.option(
-    "--append", default="root=/dev/vda rw console=ttyS0", metavar="TEXT", help="The command line of --kernel."
-)
+@_KERNEL
+@_INITRD
+@_APPEND
 @click.option("--disk", type=click.Choice(["virtio", "nvme"]), default="virtio", show_default=True)
-@click.option("--accelerator", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works, else emulation.")
+@_ACCELERATOR
 @click.option(
     "--timeout",
     type=arguments.Duration(),
@@ -107,8 +117,7 @@ def up(
     """
     from kgen.api import labs
 
-    if initrd and not kernel:
-        raise click.UsageError("--initrd belongs to a --kernel: give that, too")
+    _refuse_lone_initrd(kernel, initrd)
     settings = labs.Settings(
         image=image,
         pools=dict(pools),
@@ -138,6 +147,90 @@ def up(
     first = started.lab.machines[0].name
     console.out(f"  kgen lab status; kgen lab console {first}; kgen lab kill {first}; kgen lab start {first}")
     console.out("  kgen lab down     # removes the machines and their disks")
+
+
+@lab.command(short_help="Make the machines' image from a cloud image.")
+@arguments.CLUSTER_FILE
+@arguments.output("Write the recipe to DIR/<cluster>/bake.")
+@click.option(
+    "--from",
+    "base",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="A cloud image of Debian, qcow2 or raw; it is only read.",
+)
+@click.option(
+    "-o", "--image", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The image to write, qcow2."
+)
+@click.option(
+    "--archives", type=_DIRECTORY, metavar="DIR", help="Archives of container images; those it lacks are pulled."
+)
+@click.option(
+    "--files",
+    type=_DIRECTORY,
+    metavar="DIR",
+    help="The programs that the cluster file names by file: kubelet, kubectl.",
+)
+@click.option("--wheels", type=_DIRECTORY, metavar="DIR", help="Wheels of Salt and pip, instead of the package index.")
+@_KERNEL
+@_INITRD
+@_APPEND
+@_ACCELERATOR
+@click.option(
+    "--timeout",
+    type=arguments.Duration(),
+    metavar="DURATION",
+    help="Give up after this long; default 15m, emulated 1h.",
+)
+@arguments.JSON
+def image(
+    cluster_file: Path,
+    output: Path,
+    base: Path,
+    image: Path,
+    archives: Path | None,
+    files: Path | None,
+    wheels: Path | None,
+    kernel: Path | None,
+    initrd: Path | None,
+    append: str,
+    accelerator: Literal["kvm", "tcg"] | None,
+    timeout: timedelta | None,
+    as_json: bool,
+) -> None:
+    """Make the image of the machines of CLUSTER_FILE: a cloud image with the recipe of `kgen bake` applied.
+
+    A copy of the cloud image is started once under QEMU, and the recipe is applied inside. That needs no root, and no
+    programs beside those of `kgen lab up`. The machine fetches packages, Salt, kubelet and container images from the
+    network, except what the options give it. The image holds nothing secret, and also works in clouds.
+    """
+    from kgen.api import lab_images
+
+    _refuse_lone_initrd(kernel, initrd)
+    settings = lab_images.ImageSettings(
+        archives=archives,
+        files=files,
+        wheels=wheels,
+        kernel=kernel,
+        initrd=initrd,
+        append=append,
+        accelerator=accelerator,
+        timeout=timeout,
+    )
+    baked = lab_images.make_image(cluster_file, base, image, output, settings, on_line=console.note)
+    for problem in baked.warnings:
+        console.warning(problem)
+    recipe = baked.recipe
+    if as_json:
+        facts = {"image": str(image), "recipe": recipe.sha256, "kubernetesVersion": recipe.kubernetes_version}
+        console.out(json.dumps(facts, indent=2))
+        return
+    console.out(f"{image}: recipe {recipe.sha256[:12]} for Kubernetes {recipe.kubernetes_version}")
+    words = ["kgen", "lab", "up", str(cluster_file), "--image", str(image)]
+    if kernel:
+        words += ["--kernel", str(kernel), *(("--initrd", str(initrd)) if initrd else ()), "--append", append]
+    console.out(f"next: {shlex.join(words)}")
 
 
 @lab.command(short_help="Show the machines: power, first boot, Node, ports.")
@@ -244,6 +337,11 @@ def down(output: Path, cluster: str) -> None:
     directory = _find(output, cluster)
     labs.remove_lab(directory)
     console.out(f"{_shown(directory)} is removed")
+
+
+def _refuse_lone_initrd(kernel: Path | None, initrd: Path | None) -> None:
+    if initrd and not kernel:
+        raise click.UsageError("--initrd belongs to a --kernel: give that, too")
 
 
 def _find(output: Path, cluster: str) -> Path:

@@ -93,6 +93,37 @@ def test_endpoint_at_which_nothing_answers_is_refused(kgen, here):
     assert not (here / "outputs/prod/lab").exists()
 
 
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--from", "none.qcow2"), "none.qcow2 cannot be used as an image: no such file or directory"),
+        (("--from", "prod.yaml", "--initrd", "prod.yaml"), "--initrd belongs to a --kernel"),
+        (("--from", "prod.yaml", "--files", "outputs"), "names the file kubelet as image.kubelet, which is not there"),
+        (("--from", "prod.yaml", "--archives", "none"), "'none' does not exist"),
+        (("--from", "prod.yaml", "-o", "prod.yaml"), "prod.yaml exists already"),
+        (("--from", "prod.yaml", "-o", "none/image.qcow2"), "there is no directory none"),
+    ],
+)
+def test_wrong_arguments_of_an_image_are_sentences_and_leave_nothing(kgen, here, words, said):
+    (here / "outputs").mkdir()
+    with (here / "prod.yaml").open("a") as file:
+        file.write(f"image: {{kubelet: {{file: kubelet, sha256: {'ab' * 32}}}}}\n")
+    before = (here / "prod.yaml").read_text()
+    ended = kgen("lab", "image", "prod.yaml", "-o", "image.qcow2", *words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not list(here.glob("**/*.qcow2")) + list(here.glob("**/.kgen-lab-image-*"))
+    assert (here / "prod.yaml").read_text() == before
+
+
+def test_an_image_without_qemu_is_a_sentence(kgen, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    ended = kgen("lab", "image", "prod.yaml", "--from", "prod.yaml", "-o", "image.qcow2")
+    assert ended.code == 1
+    assert "apt-get install qemu-system-x86 qemu-utils" in ended.err
+
+
 @pytest.mark.parametrize(
     "words", [("status",), ("console", "m1"), ("kubeconfig",), ("stop", "m1"), ("kill", "m1"), ("down",)]
 )
