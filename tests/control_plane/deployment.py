@@ -154,7 +154,7 @@ def reseal(machine: Machine, **values: Any) -> None:
     """Change the body of the payload that lies on the machine, and its checksum with it."""
     path = machine.root / "etc/kgen/payload.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(payload_json.seal(document["body"] | values), encoding="utf-8")
+    path.write_text(payload_json.text_of(document["body"] | values), encoding="utf-8")
 
 
 def kubelet_command(machine: Machine) -> str:

@@ -304,7 +304,7 @@ def rendered_payload(cluster_file: Path, machine: str, output: Path) -> str:
         pipeline = Pipeline(cluster, each)
         (target,) = (it for it in pipeline.cluster.documents if it.name == machine)
         if _is_rendered(pipeline, target, output / cluster.name):
-            return payload_json.sealed(pipeline.payload(target))
+            return payload_json.text(pipeline.payload(target))
     hint = f"run `kgen render {cluster_file}` and review what changed"
     raise InputError(f"what {cluster_file} says now of {machine} is not what is rendered in {output}", hint)
 

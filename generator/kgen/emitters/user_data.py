@@ -29,7 +29,7 @@ class Texts:
     def of(self, payload: Payload) -> tuple[str, Shared, str]:
         """Return the beginning of the machine's document, its middle and its end."""
         first = documents.opening(self._setting.cluster, payload)
-        return first, self.shared(payload), documents.ending(payload_json.sealed(payload), is_text=self._is_text)
+        return first, self.shared(payload), documents.ending(payload_json.text(payload), is_text=self._is_text)
 
     def shared(self, payload: Payload) -> Shared:
         """Return what all documents of one role with the same keys of cloud-init share."""

@@ -22,16 +22,16 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def seal(body: Mapping[str, Any], form: int = FORMAT) -> str:
+def text_of(body: Mapping[str, Any], form: int = FORMAT) -> str:
     """Return the text of payload.json around ``body``, with its format and the checksum that the runner verifies."""
     # Lines are not indented: gzip finds more repeats, and a comparison needs only the line breaks.
-    text = json.dumps({"format": form, "sha256": checksum(body), "body": body}, indent=0)
-    return _SHORT.sub(lambda found: found[1] + found[2].replace("\n", " ") + found[3], text) + "\n"
+    lines = json.dumps({"format": form, "sha256": checksum(body), "body": body}, indent=0)
+    return _SHORT.sub(lambda found: found[1] + found[2].replace("\n", " ") + found[3], lines) + "\n"
 
 
-def sealed(payload: Payload) -> str:
+def text(payload: Payload) -> str:
     """Return the text of payload.json of a machine."""
-    return seal(body(payload), payload.format)
+    return text_of(body(payload), payload.format)
 
 
 def checksum(body: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ class Store:
 
 def object_text(cluster: Cluster, payload: Payload) -> str:
     """Return the object of a machine, a program with its payload inside. It holds secrets."""
-    files = [[str(names.PAYLOAD_PATH), "0600", payload_json.sealed(payload)]]
+    files = [[str(names.PAYLOAD_PATH), "0600", payload_json.text(payload)]]
     start = document.stub_start(cluster)
     if cluster.runner == "embedded":
         extras = program.extras(cluster, has_own_values=payload.has_own_values)

@@ -15,13 +15,13 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=4))
 def test_the_layout_changes_no_value(body):
-    found = json.loads(payload_json.seal(body))
+    found = json.loads(payload_json.text_of(body))
     assert found == {"format": FORMAT, "sha256": payload_json.checksum(body), "body": body}
 
 
 def test_values_have_lines_of_their_own_and_short_ones_share_one():
     body = {"files": [["/etc/a", "0644", "files", ["first line of some text\n", "second line\n", "third " * 9 + "\n"]]]}
-    lines = [line.strip() for line in payload_json.seal({**body, "ports": [["", 1], ["", 2]]}).splitlines()]
+    lines = [line.strip() for line in payload_json.text_of({**body, "ports": [["", 1], ["", 2]]}).splitlines()]
     assert '["", 1],' in lines
     assert '"first line of some text\\n",' in lines
     assert '"second line\\n",' in lines

@@ -127,7 +127,7 @@ class Scratch:
 
     def deliver(self, body: dict[str, Any]) -> None:
         """Write payload.json."""
-        self.put(PAYLOAD, payload_json.seal(body))
+        self.put(PAYLOAD, payload_json.text_of(body))
 
     def command(self, kubelet: str = "false") -> list[str]:
         """Return the command line of the runner; the kubelet cannot be started unless told otherwise."""

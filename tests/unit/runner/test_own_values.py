@@ -59,7 +59,7 @@ def machine_of(made, root, python=(sys.executable, "-I", "-S"), **changes):
     extras = ("own_values",) if made.has_own_values else ()
     source = program.program("node", with_comments=False, extras=extras)
     machine.put("usr/local/lib/kgen/firstboot.py", source)
-    machine.put("etc/kgen/payload.json", payload_json.seal(body, made.format))
+    machine.put("etc/kgen/payload.json", payload_json.text_of(body, made.format))
     machine.put("run/cloud-init/instance-data.json", json.dumps(INSTANCE_DATA))
     return machine
 
