@@ -25,6 +25,7 @@ def layers(content: bytes) -> Iterator[bytes]:
 def needles(bundle: Bundle) -> dict[str, list[bytes]]:
     """Return by name the forms in which each secret can be found, in a content without white space."""
     keys = {f"{name}.key": entry.key for name, entry in bundle.entries.items()} | {"sa.key": bundle.service_account.key}
+    keys |= {f"seal key of {name}": key.key for name, key in bundle.seal_keys.items()}
     found: dict[str, list[bytes]] = {}
     for name, pem in keys.items():
         der = base64.b64decode("".join(pem.splitlines()[1:-1]))

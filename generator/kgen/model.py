@@ -399,7 +399,7 @@ class Cluster:
     runner: Literal["embedded", "baked"] = "embedded"
     image: Image = Image()
     provider: str = ""
-    secrets_by_reference: bool = False
+    user_data_secrets: Literal["embedded", "byReference", "sealed"] = "embedded"
     metadata_fence: bool = False
     metadata_fence_host_network: bool = False
     set_hostname: bool = True
@@ -407,6 +407,16 @@ class Cluster:
     users: tuple[User, ...] = ()
     manifests: tuple[Manifest, ...] = ()
     patches: tuple[Patch, ...] = ()
+
+    @property
+    def secrets_by_reference(self) -> bool:
+        """Return whether machines get stubs, which fetch their documents."""
+        return self.user_data_secrets == "byReference"
+
+    @property
+    def seals(self) -> bool:
+        """Return whether the payload in each document is encrypted for its machine."""
+        return self.user_data_secrets == "sealed"
 
     @property
     def masters(self) -> tuple[Machine, ...]:

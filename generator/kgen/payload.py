@@ -20,6 +20,8 @@ FORMAT = 2
 """The format of payload.json; the first-boot program says which ones it takes (kgen/runner/payload.py)."""
 FORMAT_WITH_OWN_VALUES = 3
 """The format of a payload with values that only the machine knows: an older program cannot fill them in."""
+FORMAT_SEALED = 4
+"""The format of a payload that its machine must open first: inside, there is one of the other formats."""
 Stage = Literal["files", "etcd", "apiserver", "controllers"]
 
 

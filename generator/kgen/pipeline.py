@@ -88,7 +88,7 @@ class Pipeline:
     ) -> Iterator[Artifact | DocumentInfo]:
         """Yield the files of these machines and pools, as ``artifacts`` does."""
         reviewed = review_tree.reviewed(self.cluster, review_all=review_all)
-        setting = Setting(self.cluster, _users(self.cluster, self.bundle), reviewed, kept)
+        setting = self._setting(reviewed, kept)
         too_large = []
         for made in self._emitted("render", setting, machines):
             if isinstance(made, DocumentInfo) and made.is_too_large:
@@ -99,20 +99,24 @@ class Pipeline:
 
     def seeds(self, members: Mapping[str, Sequence[str]]) -> Iterator[Artifact]:
         """Yield the NoCloud seed of every machine and pool, and of the ``members`` of each pool."""
-        setting = Setting(self.cluster, _users(self.cluster, self.bundle), frozenset(), _nothing_kept, members)
+        setting = self._setting(frozenset(), members=members)
         for made in self._emitted("seed", setting, self.cluster.documents):
             if isinstance(made, Artifact):
                 yield made
 
     def seed_files(self) -> Callable[[Machine, str], Mapping[str, bytes]]:
         """Return a function: a machine or pool, and "" or a machine of the pool → the files of its NoCloud seed."""
-        seeds = SeedFiles(Setting(self.cluster, _users(self.cluster, self.bundle), frozenset(), _nothing_kept))
+        seeds = SeedFiles(self._setting(frozenset()))
         return lambda machine, member: seeds.of(self.payload(machine), member)
 
     def published(self, store: Store, kept: Kept = _nothing_kept) -> Iterator[Artifact | DocumentInfo]:
         """Yield the object of every machine and pool as it is in ``store``, and its stub."""
-        setting = Setting(self.cluster, _users(self.cluster, self.bundle), frozenset(), kept, store=store)
+        setting = self._setting(frozenset(), kept, store=store)
         yield from self._emitted("publish", setting, self.cluster.documents)
+
+    def _setting(self, reviewed: frozenset[str], kept: Kept = _nothing_kept, **more: Any) -> Setting:
+        users, seal_keys = _users(self.cluster, self.bundle), self.bundle.seal_keys
+        return Setting(self.cluster, users, reviewed, kept, seal_keys=seal_keys, **more)
 
     def _emitted(self, verb: str, setting: Setting, machines: Sequence[Machine]) -> Iterator[Artifact | DocumentInfo]:
         emits = [emitter(setting) for emitter in EMITTERS[verb]]

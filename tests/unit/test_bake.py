@@ -150,6 +150,9 @@ def test_a_render_warns_of_what_the_last_bake_lacks(tmp_path):
     path.write_text(path.read_text() + f"pools: [{own}]\n")
     found = [problem.message for problem in api.render(path, tmp_path).warnings if problem.code == "K911"]
     assert found == ["the image that was baked last takes payloads of format 2, the machines need format 3"]
+    path.write_text(path.read_text() + "userData: {secrets: sealed}\n")
+    found = [problem.message for problem in api.render(path, tmp_path).warnings if problem.code == "K911"]
+    assert found == ["the image that was baked last takes payloads of format 2, the machines need format 4"]
 
 
 def test_an_image_for_fenced_machines_has_nftables(tmp_path):
@@ -175,11 +178,12 @@ def test_a_render_for_an_image_warns_when_none_was_baked(tmp_path):
 def test_the_image_says_which_payloads_its_programs_take(tmp_path):
     root = api.bake(cluster(tmp_path), tmp_path).root
     pillar = json.loads((root / "bake/pillar/kgen.sls").read_text().partition("\n")[2])["kgen"]
-    assert pillar["image"]["payloadFormats"] == [payload.FORMAT, payload.FORMAT_WITH_OWN_VALUES]
+    assert pillar["image"]["payloadFormats"] == [2, 3, payload.FORMAT_SEALED]
     for role in ("master", "node"):
         program = (root / f"bake/salt/kgen/files/usr/local/lib/kgen/firstboot-{role}.py").read_text()
         (formats,) = re.findall(r"^FORMATS = (\(.*\))$", program, re.MULTILINE)
-        assert list(ast.literal_eval(formats)) == pillar["image"]["payloadFormats"]
+        assert [*ast.literal_eval(formats), payload.FORMAT_SEALED] == pillar["image"]["payloadFormats"]
+        assert f"\nSEALED = {payload.FORMAT_SEALED}\n" in program
 
 
 def test_the_pillar_is_data_that_no_input_turns_into_a_template(tmp_path):

@@ -14,11 +14,12 @@ from kgen.api.publishing import published_machines
 from kgen.config.load import load
 from kgen.emitters.stub import OBJECTS, STUBS
 from kgen.errors import InputError
+from kgen.facts import names
 from kgen.facts.providers import PROVIDERS, Provider
 from kgen.facts.providers_roads import NOCLOUD, ROADS, Road, fill
 from kgen.model import Cluster, Machine
 from kgen.pipeline import Pipeline
-from kgen.user_data import stub
+from kgen.user_data import sealing, stub
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     root = output / cluster.name
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
-    elif road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root)):
+    elif road.provider == "ec2" and (cluster.secrets_by_reference or (published_machines(root) and not cluster.seals)):
         path = _stub(cluster_file, cluster, root, target)
     elif cluster.secrets_by_reference:
         message = (
@@ -64,7 +65,8 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     counted = provider.count(path.stat().st_size)
     if provider.limit_bytes is not None and counted > provider.limit_bytes:
         raise _too_large(provider, road, machine, counted, cluster)
-    text = "\n".join(_head(provider, road, cluster, target, path, counted)) + "\n" + _text(road, cluster, target, path)
+    head = [*_head(provider, road, cluster, target, path, counted), *_key(root, cluster, target)]
+    text = "\n".join(head) + "\n" + _text(road, cluster, target, path)
     return Attachment(road, path, counted, provider.limit_bytes, text)
 
 
@@ -144,6 +146,14 @@ def _head(
     yield f"# Checked by {road.checked_by}. Replace the words in capitals; add what your machines need besides."
     if machine.is_pool:
         yield "# The document fits any number of machines. Give each its own name."
+
+
+def _key(root: Path, cluster: Cluster, machine: Machine) -> Iterator[str]:
+    """Yield the comment about the key of a sealed document."""
+    if cluster.seals:
+        key = _one_line(root / sealing.key_file(machine.name))
+        yield f"# It is sealed: bring {key} to {names.SEAL_KEY_PATH} of the machine by another way"
+        yield "# (`kgen docs sealed-user-data`)."
 
 
 def _one_line(path: Path) -> str:

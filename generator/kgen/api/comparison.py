@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -63,6 +63,9 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
     """
     loaded = load(cluster_file)
     bundle = existing_bundle(cluster_file)
+    # A machine that is new has a new key, which must open what is sealed with it here.
+    populated = populate(bundle, loaded.cluster, datetime.now(UTC)).bundle
+    seal_keys = {**bundle.seal_keys, **populated.seal_keys}
     fingerprint = changes.fingerprints(bundle.service_account.key.encode())
     root = _root(Path(against) if against else output, loaded.cluster.name)
     if root is not None:
@@ -70,7 +73,7 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
         compared = str(root)
     elif against:
         with _at_revision(cluster_file, against) as old_file:
-            old = _documents(load(old_file).cluster, bundle)
+            old = _documents(load(old_file).cluster, replace(populated, seal_keys=seal_keys))
             before = {name: partial(gzip.decompress, compressed) for name, _, compressed in old}
         compared = f"{cluster_file} of {against}"
     else:
@@ -78,19 +81,19 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
         raise InputError(f"nothing of {loaded.cluster.name} is rendered in {output}", hint)
     added, machines = {}, {}
     objects: tuple[Difference, ...] = ()
-    for name, text, _ in _documents(loaded.cluster, bundle):
+    for name, text, _ in _documents(loaded.cluster, populated):
         old_text = before.pop(name)() if name in before else None
         if old_text == text:
             continue
-        told = document.read(text, name)
+        told = document.read(text, name, seal_keys)
         if old_text is None:
             added[name] = told.role
             continue
-        was = document.read(old_text, f"the document of {name} in {compared}")
+        was = document.read(old_text, f"the document of {name} in {compared}", seal_keys)
         if found := changes.of_machine(was, told, fingerprint):
             machines[name] = found
         objects = objects or changes.of_objects(was, told, fingerprint)
-    removed = {name: document.read(text(), name).role for name, text in before.items()}
+    removed = {name: document.read(text(), name, seal_keys).role for name, text in before.items()}
     return Comparison(compared, loaded.warnings, added, removed, machines, objects)
 
 

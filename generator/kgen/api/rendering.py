@@ -53,8 +53,9 @@ class RenderResult:
     ``reissued`` pairs certificates with the reason. ``earlier`` has the sha256 of each machine's document in the last
     render, and is empty for the first. ``discarded`` is the fingerprint of the cluster CA that ``new_cluster``
     replaced, ``old_bundle`` where its bundle is kept. ``has_seeds``: there are seeds. ``has_run``: kgen
-    has seen the cluster run. ``by_reference``: machines get stubs. ``bundle_is_missing``
-    is only true of a check, which then could not compute anything: ``documents`` and ``files`` are empty.
+    has seen the cluster run. ``by_reference``: machines get stubs. ``seals``: their payloads are sealed.
+    ``bundle_is_missing`` is only true of a check, which then could not compute anything: ``documents`` and ``files``
+    are empty.
     """
 
     root: Path
@@ -69,6 +70,7 @@ class RenderResult:
     has_seeds: bool = False
     has_run: bool = False
     by_reference: bool = False
+    seals: bool = False
     discarded: str = ""
     old_bundle: Path | None = None
     bundle_is_new: bool = False
@@ -145,6 +147,7 @@ def render(
             has_seeds=bool(target.lock.section(SEED_SECTION).files),
             has_run=populated.bundle.seen_running is not None,
             by_reference=loaded.cluster.secrets_by_reference,
+            seals=loaded.cluster.seals,
             discarded=str(target.lock.section(SECTION).facts.get("caFingerprint", "")) if new_cluster else "",
             old_bundle=old_bundle,
             bundle_is_new=bundle is None,

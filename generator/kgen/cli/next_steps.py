@@ -17,6 +17,8 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     """Yield the lines that follow ``next:``. A lone master is never to be replaced: only its disk has the data."""
     if result.by_reference:
         yield f"the provider gets stubs: `kgen publish {cluster_file} --bucket BUCKET`, then `kgen attach`"
+    if result.seals:
+        yield f"each machine needs its key, {result.root}/sealed/MACHINE.key: `kgen docs sealed-user-data` has the ways"
     if not result.earlier:
         kubectl = f"kubectl --kubeconfig {result.root / 'admin.conf'} get nodes"
         which = "" if result.bundle_is_new else " that never ran"

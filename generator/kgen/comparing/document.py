@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -19,6 +20,8 @@ import yaml
 from kgen.errors import InputError
 from kgen.facts import names
 from kgen.payload import Blob
+from kgen.secrets_bundle.model import SealKey
+from kgen.user_data import sealing
 
 MODE_OF = "mode of "
 
@@ -52,20 +55,20 @@ class Told:
     blobs: Mapping[str, Blob]
 
 
-def read(text: bytes, place: str) -> Told:
-    """Return what the document ``text`` says; ``place`` names it in an error.
+def read(text: bytes, place: str, seal_keys: Mapping[str, SealKey] = MappingProxyType({})) -> Told:
+    """Return what the document ``text`` says; ``place`` names it in an error. ``seal_keys`` open a sealed payload.
 
     Raises:
         InputError: it is not a document of this kgen.
     """
     try:
         document = yaml.load(text, Loader=yaml.CSafeLoader)
-        return _told(document)
+        return _told(document, seal_keys)
     except (yaml.YAMLError, ValueError, KeyError, TypeError, IndexError, AttributeError, OSError) as error:
         raise InputError(f"{place} is not a document that this kgen reads: {type(error).__name__}", "") from error
 
 
-def _told(document: Mapping[str, Any]) -> Told:
+def _told(document: Mapping[str, Any], seal_keys: Mapping[str, SealKey]) -> Told:
     machine: dict[str, Value] = {}
     body: dict[str, Any] = {}
     for key, value in document.items():
@@ -73,7 +76,7 @@ def _told(document: Mapping[str, Any]) -> Told:
             for entry in value:
                 content = _decoded(entry)
                 if entry["path"] == str(names.PAYLOAD_PATH):
-                    body = json.loads(content)["body"]
+                    body = sealing.opened(json.loads(content), seal_keys)["body"]
                 elif entry["path"] == str(names.RUNNER_PATH):
                     machine["first-boot program"] = Value(content)
                 else:

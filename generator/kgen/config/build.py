@@ -53,7 +53,7 @@ def cluster(
         proxy=_addon(root, "proxy", "addon/kube-proxy"),
         external_etcd=external_etcd,
         runner=image.get("runner"),
-        secrets_by_reference=root.section("userData").get("secrets") == "byReference",
+        user_data_secrets=root.section("userData").get("secrets"),
         image=_image(image, files),
         patches=patches.get(id(root), ()),
         users=tuple(_user(fields) for fields, _ in root.items("users")),

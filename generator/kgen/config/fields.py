@@ -466,12 +466,13 @@ CLUSTER = Object(
                 (
                     Field(
                         "secrets",
-                        Choice(("embedded", "byReference")),
-                        "the secrets of machines: in their user-data, or fetched with a stub; see `kgen publish`",
+                        Choice(("embedded", "byReference", "sealed")),
+                        "the secrets of machines: in their user-data; fetched with a stub, see `kgen publish`; or in "
+                        "their user-data, encrypted for a key that each machine gets by another way",
                         default="embedded",
                     ),
                 ),
-                example="write {secrets: byReference}",
+                example="write {secrets: sealed}",
             ),
             "what the provider gets of the documents",
             attribute=None,

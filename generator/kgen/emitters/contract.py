@@ -11,6 +11,7 @@ from typing import Any
 from kgen.model import Cluster, Role
 from kgen.output.artifacts import Artifact
 from kgen.payload import Payload
+from kgen.secrets_bundle.model import SealKey
 from kgen.user_data.stub import Store
 
 Kept = Callable[[PurePosixPath, bytes], bytes | None]
@@ -23,7 +24,7 @@ class Setting:
 
     ``users`` are cloud-init's entries with password hashes in place. ``reviewed`` names the machines and pools that
     get files for people to read. ``kept`` finds what an earlier render compressed. ``members`` are the named machines
-    of each pool. ``store`` is where objects are published.
+    of each pool. ``seal_keys`` are those of machines and pools, by name. ``store`` is where objects are published.
     """
 
     cluster: Cluster
@@ -31,6 +32,7 @@ class Setting:
     reviewed: frozenset[str]
     kept: Kept
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    seal_keys: Mapping[str, SealKey] = field(default_factory=dict)
     store: Store | None = None
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kgen.emitters import review_tree, seed, stub, user_data
+from kgen.emitters import review_tree, seal_keys, seed, stub, user_data
 from kgen.emitters.contract import Emitter
 
 EMITTERS: Mapping[str, tuple[Emitter, ...]] = {
-    "render": (user_data.emitter, review_tree.emitter),
+    "render": (user_data.emitter, review_tree.emitter, seal_keys.emitter),
     "seed": (seed.emitter,),
     "publish": (stub.emitter,),
 }

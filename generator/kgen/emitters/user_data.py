@@ -13,7 +13,7 @@ from kgen.firstboot import payload_json, program
 from kgen.output.artifacts import Artifact
 from kgen.payload import Payload
 from kgen.user_data import document as documents
-from kgen.user_data import size
+from kgen.user_data import sealing, size
 from kgen.user_data.document import Document, Shared
 
 
@@ -28,8 +28,13 @@ class Texts:
 
     def of(self, payload: Payload) -> tuple[str, Shared, str]:
         """Return the beginning of the machine's document, its middle and its end."""
-        first = documents.opening(self._setting.cluster, payload)
-        return first, self.shared(payload), documents.ending(payload_json.text(payload), is_text=self._is_text)
+        cluster = self._setting.cluster
+        first = documents.opening(cluster, payload)
+        told = payload_json.text(payload)
+        if cluster.seals:
+            told = sealing.sealed(told, payload.name, self._setting.seal_keys[payload.name])
+        # What is sealed is compressed already.
+        return first, self.shared(payload), documents.ending(told, is_text=self._is_text and not cluster.seals)
 
     def shared(self, payload: Payload) -> Shared:
         """Return what all documents of one role with the same keys of cloud-init share."""

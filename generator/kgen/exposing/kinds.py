@@ -16,6 +16,7 @@ PlaceKind = Literal[
     "reviewTree",
     "seeds",
     "lab",
+    "sealKeys",
     "machines",
 ]
 PLACE_KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)

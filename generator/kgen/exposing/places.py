@@ -17,12 +17,14 @@ from kgen.emitters import cluster_files, review_tree, seed, stub
 from kgen.exposing import powers
 from kgen.exposing.kinds import PlaceKind
 from kgen.exposing.powers import Reach
+from kgen.facts import names
 from kgen.model import Cluster, Machine
 from kgen.payload import ApiObject, Content, Payload, Pem, PemBase64
 from kgen.pipeline import Pipeline
 from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
 from kgen.secrets_bundle import blobs
 from kgen.secrets_bundle.model import Bundle
+from kgen.user_data import sealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,19 @@ def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
     for token in blobs.tokens(bundle):
         token_id, _, text = token.partition(".")
         found.append(Secret(f"bootstrap token {token_id}", "bootstrap token", *powers.TOKEN, text))
+    for name in bundle.seal_keys:
+        found.append(Secret(seal_key(name), "seal key", *powers.SEAL))
     for user, hashed in _hashes(cluster, bundle).items():
         found.append(Secret(f"password hash of {user}", "password hash", *powers.PASSWORD, hashed))
     for name, url in (("httpProxy", cluster.http_proxy.http_proxy), ("httpsProxy", cluster.http_proxy.https_proxy)):
         if urlsplit(url).password:
             found.append(Secret(f"password in {name}", "password of the HTTP proxy", *powers.PROXY, url))
     return {secret.name: secret for secret in found}
+
+
+def seal_key(machine: str) -> str:
+    """Return the name of the secret that opens a machine's sealed user-data."""
+    return f"seal key of {machine}"
 
 
 def _hashes(cluster: Cluster, bundle: Bundle) -> dict[str, str]:
@@ -125,11 +134,18 @@ def places(
     for machine in cluster.documents:
         payload = pipeline.payload(machine)
         is_reviewed = machine.name in reviewed
-        of_machine = [*_of_machine(machine, payload, texts, found, passwords, is_reviewed, members, published)]
+        of_machine = [
+            *_of_machine(
+                machine, payload, texts, found, passwords, is_reviewed, members, published, is_sealed=cluster.seals
+            )
+        ]
         yield from of_machine
         yield from _of_stub(machine, passwords, published)
         if lab:
-            yield from _of_lab(machine, of_machine, lab)
+            in_seed = passwords if cluster.seals else [name for name, _ in of_machine]
+            yield from _of_lab(machine, of_machine, in_seed, lab)
+        if cluster.seals:
+            yield from _of_seal(machine, lab)
 
 
 def _of_machine(
@@ -141,6 +157,8 @@ def _of_machine(
     is_reviewed: bool,
     members: Mapping[str, Sequence[str]] | None,
     published: Published,
+    *,
+    is_sealed: bool,
 ) -> Iterator[tuple[str, Place]]:
     """Yield the places of one machine: each file of it, and everything that has its whole document."""
     inside = dict.fromkeys(passwords)
@@ -159,15 +177,17 @@ def _of_machine(
     for each in passwords:
         yield each, Place("machines", "/etc/shadow", machine.name)
     for each in inside:
-        kind: PlaceKind = "documents" if machine.name in published.machines else "userData"
-        yield each, Place(kind, f"user-data/{machine.name}.yaml.gz", machine.name)
-        if is_reviewed:
-            yield each, Place(kind, f"user-data/{machine.name}.yaml", machine.name)
         if each not in passwords:  # cloud-init takes users from the stub
             for key in published.keys.get(machine.name, ()):
                 yield each, Place("bucket", f"{published.url}/{key}", machine.name)
                 if (copy := str(stub.OBJECTS / key)) in published.files:
                     yield each, Place("documents", copy, machine.name)
+            if is_sealed:
+                continue
+        kind: PlaceKind = "documents" if machine.name in published.machines else "userData"
+        yield each, Place(kind, f"user-data/{machine.name}.yaml.gz", machine.name)
+        if is_reviewed:
+            yield each, Place(kind, f"user-data/{machine.name}.yaml", machine.name)
         if members is not None:
             for name in (machine.name, *members.get(machine.name, ())):
                 yield each, Place("seeds", str(seed.DIRECTORY / name / "user-data"), name)
@@ -182,9 +202,21 @@ def _of_stub(machine: Machine, passwords: Sequence[str], published: Published) -
                 yield each, Place("userData", str(stub.STUBS / f"{machine.name}{suffix}"), machine.name)
 
 
-def _of_lab(machine: Machine, of_machine: Sequence[tuple[str, Place]], lab: Lab) -> Iterator[tuple[str, Place]]:
+def _of_seal(machine: Machine, lab: Lab | None) -> Iterator[tuple[str, Place]]:
+    """Yield the places of the key that opens a machine's sealed document."""
+    name = seal_key(machine.name)
+    yield name, Place("sealKeys", str(sealing.key_file(machine.name)), machine.name)
+    yield name, Place("machines", str(names.SEAL_KEY_PATH), machine.name)
+    if lab:
+        for member in lab.machines.get(machine.name, ()):
+            yield name, Place("lab", str(lab.kubeconfig.parent / member / names.SEAL_KEY_PATH.name), member)
+
+
+def _of_lab(
+    machine: Machine, of_machine: Sequence[tuple[str, Place]], in_seed: Sequence[str], lab: Lab
+) -> Iterator[tuple[str, Place]]:
     """Yield the places of a document's lab machines: the seed has the whole document, the disk is the machine's."""
-    inside = dict.fromkeys(name for name, _ in of_machine)
+    inside = dict.fromkeys(in_seed)
     on_disk = dict.fromkeys(name for name, place in of_machine if place.kind == "machines")
     for name in lab.machines.get(machine.name, ()):
         for file, secrets_of_file in (("seed.iso", inside), ("disk.qcow2", on_disk)):

@@ -37,4 +37,8 @@ TOKEN: tuple[Reach, str] = (
     "join a machine as a node, while the token is valid, and read the Secrets of its pods",
 )
 PASSWORD: tuple[Reach, str] = ("login", "guess the password offline, and log in on every machine with it")
+SEAL: tuple[Reach, str] = (
+    "machine",
+    "open the machine's sealed user-data, and have every secret that is in it",
+)
 PROXY: tuple[Reach, str] = ("proxy", "use the HTTP proxy in the cluster's name")

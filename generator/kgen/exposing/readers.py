@@ -22,6 +22,7 @@ _TABLE: dict[PlaceKind, str] = {
     "reviewTree": _DISK,
     "seeds": f"{_DISK}; whoever administers the hypervisor, or gets the disk that is attached to the machine",
     "lab": f"{_DISK}; root on the lab's machine",
+    "sealKeys": f"{_DISK}; whatever brings the key to the machine: configuration management, or the hypervisor",
     "machines": "root on the machine, and whoever has its disk, a snapshot or a backup of it; privileged pods",
 }
 _ANY_PROVIDER = "whoever may read the machine's user-data, and every program on it that reaches a metadata service"

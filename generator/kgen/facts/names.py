@@ -37,6 +37,9 @@ IMAGE_DELIVER = RUNNER_PATH.with_name("deliver")
 COMMAND_PATH = PurePosixPath("/usr/local/sbin/kgen-firstboot")
 IMAGE_PATH = PurePosixPath("/etc/kgen/image.json")
 PAYLOAD_PATH = PurePosixPath("/etc/kgen/payload.json")
+SEAL_KEY_PATH = PurePosixPath("/etc/kgen/seal.key")
+SEAL_KEY_CREDENTIAL = "kgen.seal-key"
+"""The name of the systemd credential that a machine looks for beside ``SEAL_KEY_PATH``."""
 DONE_PATH = PurePosixPath("/var/lib/kgen/done")
 HOLD_PATH = PurePosixPath("/run/kgen/wait-for-runcmd")
 """While this file is there, an image does not begin its first boot by itself."""

@@ -48,6 +48,8 @@ class Extra:
     """The entry of its function in the table of verbs at the end."""
     check: str = ""
     """Its function in CHECKS."""
+    first: str = ""
+    """Its step in place of the first one, which reads the payload."""
     step: str = ""
     """Its step before preflight, whose checks look at the files that the step has completed."""
 
@@ -57,6 +59,7 @@ EXTRAS: Mapping[str, Extra] = {
     "external_etcd": Extra(lambda cluster: not has_local_etcd(cluster), check="external_etcd"),
     "trust": Extra(has_intermediate_ca, roles=("master", "node")),
     "metadata_fence": Extra(lambda cluster: cluster.metadata_fence, roles=("master", "node"), check="metadata_fence"),
+    "unseal": Extra(lambda cluster: cluster.seals, roles=("master", "node"), first="unseal"),
     "own_values": Extra(roles=("master", "node"), step="own_values"),
 }
 """By the module's name."""
@@ -74,7 +77,7 @@ _HEAD = '''#!/usr/bin/env python3
 
 _END = """
 
-{checks}{note}sys.exit(main(sys.argv[1:], {steps}, {{{verbs}}}))
+{checks}{note}{table}sys.exit(main(sys.argv[1:], {steps}, {{{verbs}}}))
 """
 
 
@@ -96,10 +99,13 @@ def program(role: Role, *, with_comments: bool, extras: tuple[str, ...] = tuple(
     found = [row.check for row in rows if row.check]
     checks = ", ".join(found) + ("," if len(found) == 1 else "")
     steps = "".join(f"({row.step}, EVERY_RUN), " for row in rows if row.step)
+    first = "".join(f"({row.first}, EVERY_RUN), *STEPS[1:3], " for row in rows if row.first)
+    table = f"({first or '*STEPS[:3], '}{steps}*STEPS[3:])"
     end = _END.format(
         verbs=verbs,
         note="# Fill in what only this machine knows before preflight looks at the files.\n" if steps else "",
-        steps=f"(*STEPS[:3], {steps}*STEPS[3:])" if steps else "STEPS",
+        table=f"ALL_STEPS = {table}\n\n" if first else "",
+        steps="ALL_STEPS" if first else table if steps else "STEPS",
         checks=f"CHECKS += ({checks})\n\n" if checks else "",
     )
     return _HEAD.format(role=role) + joined((*MODULES[role], *names), with_comments=with_comments) + end

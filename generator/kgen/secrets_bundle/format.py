@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
@@ -30,6 +30,7 @@ from kgen.secrets_bundle.model import (
     Entry,
     Member,
     OldToken,
+    SealKey,
     ServiceAccount,
 )
 from kgen.secrets_bundle.source import ENCRYPTION_KEY_BYTES
@@ -99,6 +100,7 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
         **({"poolTokens": dict(bundle.pool_tokens)} if bundle.pool_tokens else {}),
         **({"oldTokens": [_plain_old_token(token) for token in bundle.old_tokens]} if bundle.old_tokens else {}),
         **({"encryptionKeys": [_plain_key(key) for key in bundle.encryption_keys]} if bundle.encryption_keys else {}),
+        **({"sealKeys": {name: asdict(key) for name, key in bundle.seal_keys.items()}} if bundle.seal_keys else {}),
         "passwordHashes": dict(bundle.password_hashes),
         **({"podCIDRs": dict(bundle.pod_ranges)} if bundle.pod_ranges else {}),
         **({"seenRunning": bundle.seen_running.strftime(_DATE)} if bundle.seen_running else {}),
@@ -165,6 +167,13 @@ def _encryption_key(text: str) -> str:
     raise Invalid("B103", "is not an encryption key", RESTORE)
 
 
+def _recipient(text: str) -> str:
+    with suppress(binascii.Error, ValueError):
+        base64.b64decode(text, validate=True)
+        return text
+    raise Invalid("B103", "is not the recipient of sealed payloads", RESTORE)
+
+
 def _network(text: str) -> str:
     try:
         return str(ip_network(text))
@@ -222,6 +231,13 @@ _ENCRYPTION_KEY = Object(
     ),
     makes=EncryptionKey,
 )
+_SEAL_KEY = Object(
+    (
+        Field("key", _PRIVATE_KEY, is_required=True),
+        Field("recipient", Text(_recipient, is_unambiguous=True, is_secret=True), is_required=True),
+    ),
+    makes=SealKey,
+)
 _BUNDLE = Object(
     (
         Field("apiVersion", _TEXT, is_required=True, attribute=None),
@@ -235,6 +251,7 @@ _BUNDLE = Object(
         Field("poolTokens", MapOf(_TOKEN_TEXT, _TEXT, may_be_null=False)),
         Field("oldTokens", ListOf(_OLD_TOKEN)),
         Field("encryptionKeys", ListOf(_ENCRYPTION_KEY)),
+        Field("sealKeys", MapOf(_SEAL_KEY, _TEXT, may_be_null=False)),
         Field("passwordHashes", MapOf(_TEXT, _TEXT, may_be_null=False), is_required=True),
         Field("podCIDRs", MapOf(Text(_network), _TEXT, may_be_null=False), attribute="pod_ranges"),
         Field("seenRunning", Text(_date, is_unambiguous=True)),
@@ -282,6 +299,7 @@ def _bundle(root: Draft, file: str) -> Bundle:
         authorities=_entries(root, "authorities"),
         certificates=_entries(root, "certificates"),
         service_account=pair.make(line=pair.node.line),
+        seal_keys={name: draft.make() for name, draft in (root.get("sealKeys") or {}).items()},
         file=file,
     )
     return made

@@ -83,6 +83,17 @@ class OldToken:
 
 
 @dataclass(frozen=True, slots=True)
+class SealKey:
+    """The private key that opens what is sealed for one machine, or for the machines of one pool.
+
+    ``recipient`` is what each sealed payload says of this key: base64 of the DER of ``kgen.pki.cms.recipient``.
+    """
+
+    key: str = field(repr=False)
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """Everything of one cluster that cannot be computed again.
 
@@ -90,7 +101,8 @@ class Bundle:
     token for each entry of ``bootstrapTokens``, ``pool_tokens`` that of each pool with one of its own, ``old_tokens``
     those that were replaced. ``requests`` has the private key of each certificate that was requested
     from a CA outside and has not come back, ``encryption_keys`` what encrypts objects in etcd, the first
-    one now, ``password_hashes`` one crypt hash for each user with a password,
+    one now, ``seal_keys`` one key for each machine and pool, by its name, ``password_hashes`` one crypt hash for each
+    user with a password,
     ``pod_ranges`` the range of each machine's pods if kgen assigns them, also of removed machines. ``seen_running`` is
     when kgen first saw the cluster run: documents rendered after that do not let an empty etcd start. ``recipients``
     are those of age, if the file is encrypted for recipients. ``verified`` is the ``digest`` of the last verification
@@ -106,6 +118,7 @@ class Bundle:
     old_tokens: tuple[OldToken, ...] = ()
     requests: Mapping[str, str] = field(default_factory=dict, repr=False)
     encryption_keys: tuple[EncryptionKey, ...] = field(default=(), repr=False)
+    seal_keys: Mapping[str, SealKey] = field(default_factory=dict)
     password_hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
     pod_ranges: Mapping[str, str] = field(default_factory=dict)
     seen_running: datetime | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 from kgen.errors import InputError, Problem
 from kgen.model import Cluster
 from kgen.pki.plan import Request, plan
-from kgen.secrets_bundle import brought, encryption, pod_ranges
+from kgen.secrets_bundle import brought, encryption, pod_ranges, sealing
 from kgen.secrets_bundle.advice import advice
 from kgen.secrets_bundle.membership import members, refuse_other_masters
 from kgen.secrets_bundle.model import Bundle, Issued, digest
@@ -25,7 +25,7 @@ class Populated:
     """A bundle with everything that the cluster needs, and the changes that were made.
 
     ``created`` names what is new: certificates, ``sa``, ``bootstrapTokens[0]``, ``poolTokens.<pool>``,
-    ``passwordHashes.<user>``, ``podCIDRs.<machine>``.
+    ``sealKeys.<machine>``, ``passwordHashes.<user>``, ``podCIDRs.<machine>``.
     ``reissued`` pairs each leaf that was issued again with the reason. ``missing`` maps each leaf that is missing or
     due, and that a CA outside has to sign, to the reason. ``changed``: the file must be written.
     """
@@ -101,6 +101,7 @@ def populate(
         pool_tokens=_pool_tokens(kept.pool_tokens if kept else {}, cluster, tokens, source),
         old_tokens=kept.old_tokens if kept else (),
         encryption_keys=encryption.assign(cluster, kept.encryption_keys if kept else (), source, is_new=bundle is None),
+        seal_keys=sealing.assign(cluster, kept.seal_keys if kept else {}, source),
         password_hashes=password_hashes(cluster.users, kept.password_hashes if kept else {}, source),
         pod_ranges=pod_ranges.assign(cluster, kept.pod_ranges if kept else {}, kept.file if kept else ""),
         seen_running=kept.seen_running if kept else None,
@@ -190,6 +191,8 @@ def _created(kept: Bundle | None, populated: Bundle) -> Iterator[str]:
     yield from (f"poolTokens.{name}" for name in populated.pool_tokens if name not in old_pool_tokens)
     old_keys = kept.encryption_keys if kept else ()
     yield from (f"encryptionKeys.{key.name}" for key in populated.encryption_keys if key.secret and key not in old_keys)
+    old_seals = kept.seal_keys if kept else {}
+    yield from (f"sealKeys.{name}" for name in populated.seal_keys if name not in old_seals)
     old_hashes = kept.password_hashes if kept else {}
     for user, hashed in populated.password_hashes.items():
         if old_hashes.get(user) != hashed:

@@ -20,6 +20,7 @@ from kgen import __version__, engine, resources
 from kgen.facts import names
 from kgen.model import Cluster, Role
 from kgen.payload import Payload
+from kgen.user_data import sealing
 
 _UNITS = PurePosixPath("/etc/systemd/system")
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"  # deflate, no name, mtime 0, best compression, unknown OS
@@ -97,10 +98,12 @@ def opening(cluster: Cluster, payload: Payload) -> str:
         name=payload.name,
         is_master=payload.role == "master",
         is_pool=payload.is_pool,
+        is_sealed=cluster.seals,
         is_baked=cluster.runner == "baked",
         kgen=__version__,
         kubernetes=str(cluster.kubernetes_version),
         readable=f"outputs/{cluster.name}/user-data/{payload.name}.yaml",
+        key=f"outputs/{cluster.name}/{sealing.key_file(payload.name)}",
         tree=f"outputs/{cluster.name}/nodes/{payload.name}/",
         hostname=hostname,
     )

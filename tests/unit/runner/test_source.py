@@ -57,11 +57,10 @@ def test_ships_every_statement_of_its_modules(role, with_comments):
     expected = [each for name in names for each in statements(resources.runner_source(name))]
     checks = {"master": "(external_etcd, metadata_fence)", "node": "(metadata_fence,)"}[role]
     expected += [f"CHECKS += {checks}"]
+    expected += ["ALL_STEPS = ((unseal, EVERY_RUN), *STEPS[1:3], (own_values, EVERY_RUN), *STEPS[3:])"]
     *shipped, start = statements(runner_source.program(role, with_comments=with_comments))
     assert shipped == expected
-    assert start.startswith(
-        "sys.exit(main(sys.argv[1:], (*STEPS[:3], (own_values, EVERY_RUN), *STEPS[3:]), {'--status': status"
-    )
+    assert start.startswith("sys.exit(main(sys.argv[1:], ALL_STEPS, {'--status': status")
 
 
 def test_labels_are_shipped_only_where_masters_label_nodes():
