@@ -428,6 +428,8 @@ def _make(
                     more = [str(endpoint.address)] if it.name == endpoint.holder else []
                     seed["network-config"] = engine.to_yaml(_network_config(lab, it, wanted, more)).encode()
                 create_file(place / qemu.SEED, iso(seed), 0o600)
+                if cluster.seals:
+                    create_file(place / qemu.SEAL_KEY, bundle.seal_keys[it.pool or it.name].key.encode(), 0o600)
             for name in (state.SWITCH, state.GATEWAY):
                 lab.directory_of(name).mkdir(mode=0o700)
             create_file(lab.kubeconfig, (directory.parent / state.KUBECONFIG).read_bytes(), 0o600)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgen.errors import InputError, KgenError
+from kgen.facts import names
 from kgen.lab import switch
 from kgen.lab.state import GATEWAY_SOCKET, MACHINES_SOCKET, Accelerator, Disk, Lab, LabMachine
 
@@ -34,6 +35,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 SSH_PORT = 22
 DISK, SEED, CONSOLE = "disk.qcow2", "seed.iso", "console.log"  # files in a machine's directory
+SEAL_KEY = names.SEAL_KEY_PATH.name
+"""The file in a machine's directory with the key of its sealed payload, if it is sealed."""
 
 
 def require_programs() -> None:
@@ -145,7 +148,11 @@ def machine_command(lab: Lab, machine: LabMachine, directory: Path) -> list[str]
         append=lab.append,
     )
     # A relative path: a socket's path has at most 107 bytes.
-    return command(hardware, directory, f"stream,id=net,server=off,addr.type=unix,addr.path=../{MACHINES_SOCKET}")
+    netdev = f"stream,id=net,server=off,addr.type=unix,addr.path=../{MACHINES_SOCKET}"
+    options: list[str] = []
+    if (directory / SEAL_KEY).exists():  # systemd in the machine takes it as a credential
+        options = ["-fw_cfg", f"name=opt/io.systemd.credentials/{names.SEAL_KEY_CREDENTIAL},file={SEAL_KEY}"]
+    return command(hardware, directory, netdev, *options)
 
 
 _DISKS = {

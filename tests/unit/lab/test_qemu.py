@@ -57,6 +57,15 @@ def test_serial_and_uuid_are_the_cluster_files(lab):
     assert values(command(own), "-uuid") == [uuid]
 
 
+def test_a_sealed_machine_gets_its_key_from_a_file(lab):
+    assert not values(command(lab), "-fw_cfg")
+    key = lab.directory_of("m1") / qemu.SEAL_KEY
+    key.parent.mkdir(parents=True, exist_ok=True)
+    key.touch()
+    assert values(command(lab), "-fw_cfg") == ["name=opt/io.systemd.credentials/kgen.seal-key,file=seal.key"]
+    key.unlink()
+
+
 def test_gateway_forwards_ssh_of_all_and_the_api_of_masters(lab):
     user = values(qemu.gateway_command(lab, lab.directory), "-netdev")[0]
     assert user.startswith("user,id=user,ipv6=off,net=10.0.0.0/24,host=10.0.0.1,dns=10.0.0.2,")
