@@ -51,6 +51,7 @@ def test_master_without_a_seed_becomes_ready(tmp_path: Path) -> None:
         assert {line["address"] for line in lines} <= {"10.88.0.11", None}
         texts = [line["text"].partition(" (")[0] for line in lines if line["event"] == "served"]
         assert texts[0] == "got its boot script"
+        assert any(line["stage"] == "first boot" and "step" in line["text"] for line in lines)
         assert texts.count("took user-data") == 1
         assert not [line for line in lines if line["event"] == "refused"]
 

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kgen.api.delivery import Listen
-    from kgen.delivering.registry import Entry, Event
+    from kgen.delivering.registry import Event, Registry
 
 _MOST_ROWS = 30
 _MOST_PORT = 65535
 _COLOURS = {
     "Ready": "green",
     "user-data taken": "cyan",
+    "first boot": "cyan",
     "first boot ended": "cyan",
     "loader": "yellow",
     "seed": "yellow",
 }
-Entries = Callable[[], "Mapping[str, Entry]"]
 
 
 class _Listen(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.2 on
@@ -167,7 +167,7 @@ def serve(
             base = url or bound.url(has_tls=pair is not None)
             if urls:
                 delivery.write_urls(service, base, urls)
-            shown.start(base, service.registry.entries)
+            shown.start(base, service.registry)
 
             def watch(loop: asyncio.AbstractEventLoop) -> None:
                 if once:  # it ends before a machine can be Ready
@@ -198,9 +198,9 @@ class _Lines:
         self._as_json = as_json
         self.failure: Exception | None = None
 
-    def start(self, url: str, entries: Mapping[str, Entry]) -> None:
-        started = {"time": _now(), "event": "listening", "url": url, "machines": [*entries]}
-        self._print(json.dumps(started) if self._as_json else _listening(url, entries))
+    def start(self, url: str, registry: Registry) -> None:
+        started = {"time": _now(), "event": "listening", "url": url, "machines": [*registry.entries]}
+        self._print(json.dumps(started) if self._as_json else _listening(url, registry))
 
     def event(self, event: Event) -> None:
         if self.failure is None:
@@ -223,19 +223,20 @@ class _Live:
         from rich.live import Live
 
         self.failure: Exception | None = None
-        self._entries: Mapping[str, Entry] = {}
+        self._registry: Registry | None = None
         self._live = Live(console=Console(stderr=True), auto_refresh=False)
 
-    def start(self, url: str, entries: Mapping[str, Entry]) -> None:
-        self._entries = entries
-        self._live.console.print(_listening(url, entries), markup=False, highlight=False)
+    def start(self, url: str, registry: Registry) -> None:
+        self._registry = registry
+        self._live.console.print(_listening(url, registry), markup=False, highlight=False)
         self._live.start()
-        self._live.update(_table(entries), refresh=True)
+        self._live.update(_table(registry), refresh=True)
 
     def event(self, event: Event) -> None:
         if event.is_refusal:
             self._live.console.print(_line(event), markup=False, highlight=False, style="yellow")
-        self._live.update(_table(self._entries), refresh=True)
+        if self._registry:
+            self._live.update(_table(self._registry), refresh=True)
 
     def stop(self) -> None:
         self._live.stop()
@@ -254,23 +255,26 @@ def _shown(*, as_json: bool) -> Iterator[_Lines | _Live]:
         live.stop()
 
 
-def _table(entries: Mapping[str, Entry]) -> Table:
+def _table(registry: Registry) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=None, pad_edge=False)
     for heading in ("machine", "stage", "address", "last"):
         made.add_column(heading, no_wrap=heading != "last", overflow="ellipsis")
+    entries = registry.entries
     for name, entry in [*entries.items()][:_MOST_ROWS]:
         stage = Text(entry.stage, style=_COLOURS.get(entry.stage, "dim"))
         made.add_row(name, stage, entry.seen_from, Text(entry.last))
     if len(entries) > _MOST_ROWS:
         made.add_row(f"… {len(entries) - _MOST_ROWS:,} more", "", "", "")
+    for address, text in registry.unknown.items():
+        made.add_row("(unknown)", Text("not served", style="yellow"), address, Text(text))
     return made
 
 
-def _listening(url: str, entries: Mapping[str, Entry]) -> str:
-    return f"serving {len(entries):,} machines at {url}; iPXE starts from {url}/boot.ipxe; Ctrl-C ends"
+def _listening(url: str, registry: Registry) -> str:
+    return f"serving {len(registry.entries):,} machines at {url}; iPXE starts from {url}/boot.ipxe; Ctrl-C ends"
 
 
 def _line(event: Event) -> str:

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
-from typing import Literal
+from typing import Literal, get_args
 
 from kgen.model import Address
 
-Stage = Literal["not seen", "loader", "seed", "user-data taken", "first boot ended", "Ready"]
-STAGES: tuple[Stage, ...] = ("not seen", "loader", "seed", "user-data taken", "first boot ended", "Ready")
+Stage = Literal["not seen", "loader", "seed", "user-data taken", "first boot", "first boot ended", "Ready"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 Refusal = Literal["unknown", "address", "taken"]
 
 DOCUMENTS = ("meta-data", "user-data", "network-config", "vendor-data")
@@ -26,6 +26,7 @@ LATER_SECONDS = 300.0
 _PATIENCE_SECONDS = 30.0  # for vendor-data, which cloud-init reads right after the user-data
 _TOLD_SECONDS = 10.0
 _MOST_TOLD = 1000
+_MOST_UNKNOWN = 10
 _TOKEN_BYTES = 24  # 192 random bits: nobody guesses them over a network
 
 
@@ -87,11 +88,20 @@ class Registry:
         self._on_event = on_event
         self._clock = clock
         self._told: dict[Event, float] = {}
+        self._unknown: dict[str, str] = {}
 
     @property
     def entries(self) -> Mapping[str, Entry]:
         """Return the machines by name."""
         return self._entries
+
+    @property
+    def unknown(self) -> Mapping[str, str]:
+        """Return the addresses of machines that the cluster file does not list, with what they last asked for.
+
+        They are the last ten. A machine of a pool that has no name yet is one of them.
+        """
+        return self._unknown
 
     @property
     def all_are_served(self) -> bool:
@@ -154,6 +164,14 @@ class Registry:
         """Record that the machine's loader has got its boot script."""
         self._advance(entry, "loader", "got its boot script", address)
 
+    def unlisted(self, text: str, address: str) -> None:
+        """Record a machine that asked for its boot script, but is not in the cluster file."""
+        self._unknown.pop(address, None)
+        self._unknown[address] = text
+        if len(self._unknown) > _MOST_UNKNOWN:
+            del self._unknown[next(iter(self._unknown))]
+        self.stranger(text, address)
+
     def stranger(self, text: str, address: str) -> None:
         """Record a request of a machine that is not in the cluster file."""
         self._tell(Event("", "not seen", text, address, is_refusal=True))
@@ -170,6 +188,10 @@ class Registry:
         """Record that a transfer ended before the machine had everything; it may ask again."""
         self._advance(entry, entry.stage, f"broke off while it took {document}; it may take it again", address)
 
+    def reported(self, entry: Entry, text: str, address: str) -> None:
+        """Record what the first boot is doing now."""
+        self._advance(entry, "first boot", text, address)
+
     def phoned_home(self, entry: Entry, address: str) -> None:
         """Record that cloud-init has ended its last stage, in which the first boot runs."""
         self._advance(entry, "first boot ended", "says that cloud-init has ended", address)
@@ -181,7 +203,7 @@ class Registry:
             self._advance(entry, "Ready", "is Ready", "")
 
     def _is_over(self, entry: Entry, document: str) -> bool:
-        if document == "phone-home":
+        if document in ("first-boot", "phone-home"):
             return False
         return document == "user-data" or self._clock() - (entry.taken_at or 0) > LATER_SECONDS
 

@@ -7,6 +7,7 @@ of each, and answers a closed set of paths: nothing in a request is ever used as
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import socket
@@ -20,13 +21,15 @@ from typing import Any, Literal
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from kgen import engine
+from kgen import engine, resources
 from kgen.delivering import ipxe
 from kgen.delivering.acknowledgement import Acknowledgement, reset
 from kgen.delivering.registry import DOCUMENTS, Entry, Registry
 
 _PRINTABLE = re.compile(r"[^ -~]")
 _MOST_SHOWN = 64
+_MOST_OF_A_REPORT = 200
+_REPORT_BYTES = 16 * 1024
 _LOOP_PAUSE_SECONDS = 0.2
 _TYPE = "text/plain"
 _HEADERS = {"Cache-Control": "no-store"}
@@ -184,6 +187,8 @@ class Service:
                 return self._boot_file(request, self._content.boot[name])
             case [token, name, document] if document in DOCUMENTS and request.method in ("GET", "HEAD"):
                 return await self._document(request, token, name, document)
+            case [token, name, "first-boot"] if request.method == "POST":
+                return await self._first_boot(request, token, name)
             case [token, name, "phone-home"] if request.method == "POST":
                 return self._phone_home(request, token, name)
         return _refused("unknown")
@@ -205,7 +210,7 @@ class Service:
         entry = registry.find(macs=macs, serial=serial, uuid=uuid)
         if entry is None:
             numbers = f"mac {_shown(', '.join(filter(None, macs)))}, serial {_shown(serial)}, uuid {_shown(uuid)}"
-            registry.stranger(
+            registry.unlisted(
                 f"a machine that is not in the cluster file asked for its boot script: {numbers}", address
             )
             return ipxe.unknown(content.cluster)
@@ -244,7 +249,7 @@ class Service:
     async def _content_of(self, request: web.BaseRequest, entry: Entry, document: str) -> bytes:
         name = entry.target.name
         if document == "vendor-data":
-            return _vendor_data(f"{self._base(request)}/{entry.token}/{name}/phone-home")
+            return _vendor_data(f"{self._base(request)}/{entry.token}/{name}")
         async with self._making:
             files = await asyncio.to_thread(self._content.documents, name)
         return files.get(document, b"")  # empty, not 404: cloud-init would repeat the request for ten seconds
@@ -279,6 +284,20 @@ class Service:
                     self._registry.broke_off(entry, document, address)
         return response
 
+    async def _first_boot(self, request: web.BaseRequest, token: str, name: str) -> web.StreamResponse:
+        entry = self._registry.admit(name, token, "first-boot", _peer(request))
+        if not isinstance(entry, Entry):
+            return _refused(entry)
+        size = min(request.content_length or 0, _REPORT_BYTES)
+        try:
+            text = _story(await request.content.readexactly(size))
+        except asyncio.IncompleteReadError:
+            text = ""
+        if not text:
+            return web.Response(status=400, text="this is no status.json of a first boot\n")
+        self._registry.reported(entry, text, _peer(request))
+        return web.Response(text="thank you\n")
+
     def _phone_home(self, request: web.BaseRequest, token: str, name: str) -> web.StreamResponse:
         entry = self._registry.admit(name, token, "phone-home", _peer(request))
         if not isinstance(entry, Entry):
@@ -300,9 +319,29 @@ class Service:
 
 
 def _vendor_data(url: str) -> bytes:
-    """Return vendor-data that makes cloud-init report the end of its last stage. It is not repeated for long."""
-    phone_home = {"url": url, "post": ["instance_id", "hostname"], "tries": 3}
-    return f"#cloud-config\n{engine.to_yaml({'phone_home': phone_home})}".encode()
+    """Return vendor-data that reports the steps of the first boot, and the end of cloud-init's last stage.
+
+    Its program is a script, because the user-data's lists of commands and files replace those of vendor-data.
+    """
+    phone_home = {"url": f"{url}/phone-home", "post": ["instance_id", "hostname"], "tries": 3}
+    report = resources.runner_source("report")
+    parts = (
+        ("text/cloud-config", f"#cloud-config\n{engine.to_yaml({'phone_home': phone_home})}"),
+        ("text/x-shellscript", f"#!/usr/bin/env python3\n{report}\n\nstart({f'{url}/first-boot'!r})\n"),
+    )
+    archive = [{"type": kind, "content": content} for kind, content in parts]
+    return f"#cloud-config-archive\n{engine.to_yaml(archive)}".encode()
+
+
+def _story(content: bytes) -> str:
+    """Return what a status.json of the first boot says, as a line; empty if it is none."""
+    try:
+        story = json.loads(content)
+        phase, step, error = (str(story[key]) for key in ("phase", "step", "error"))
+    except (ValueError, TypeError, KeyError):
+        return ""
+    text = f"{phase}, step {step}" if step else phase
+    return _PRINTABLE.sub("?", f"{text}: {error}" if error else text)[:_MOST_OF_A_REPORT]
 
 
 def _refused(why: Literal["unknown", "address", "taken"]) -> web.Response:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from tests.unit.delivering.conftest import USER_DATA, parsed, received, slow_reader
 
+from kgen import resources
 from kgen.delivering.registry import Target
 from kgen.delivering.server import Limits
 
@@ -45,12 +46,85 @@ def test_a_machine_takes_its_documents_as_cloud_init_does(serving):
     assert server.seed("m1", "user-data") == (200, USER_DATA)
     status, vendor_data = server.seed("m1", "vendor-data")
     assert status == 200
-    home = yaml.safe_load(vendor_data)["phone_home"]
-    assert home["url"] == f"http://127.0.0.1:{server.port}/{server.token('m1')}/m1/phone-home"
+    assert vendor_data.startswith(b"#cloud-config-archive\n")
+    config, script = (part["content"] for part in yaml.safe_load(vendor_data))
+    url = f"http://127.0.0.1:{server.port}/{server.token('m1')}/m1"
+    assert yaml.safe_load(config)["phone_home"]["url"] == f"{url}/phone-home"
+    assert script.startswith("#!/usr/bin/env python3\n")
+    assert script.endswith(f"\nstart('{url}/first-boot')\n")
     assert server.registry.entries["m1"].stage == "user-data taken"
     assert server.seed("m1", "phone-home", method="POST")[0] == 200
     assert server.registry.entries["m1"].stage == "first boot ended"
     assert server.registry.entries["w1"].stage == "not seen"
+
+
+@pytest.fixture
+def send():
+    """The function of the program in vendor-data that sends reports, without long pauses."""
+    names = {}
+    exec(resources.runner_source("report"), names)
+    names["PAUSE_SECONDS"] = names["PAUSE_AFTER_SILENCE_SECONDS"] = 0.02
+    return names["send"]
+
+
+def test_the_first_boots_phases_arrive_until_it_is_done(serving, send, tmp_path):
+    server = serving()
+    entry = server.registry.entries["m1"]
+    url = f"http://127.0.0.1:{server.port}/{server.token('m1')}/m1/first-boot"
+
+    def write(phase: str, step: str, error: str = "") -> None:
+        text = json.dumps({"phase": phase, "step": step, "seconds": 1, "error": error, "hint": "", "exit_code": 0})
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").rename(tmp_path / "status.json")
+
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send, url, str(tmp_path / "status.json"))
+        try:
+            for story, last in (
+                (("running", "files"), "running, step files"),
+                (("waiting", "etcd-guard", "m2 is silent\x1b[2J"), "waiting, step etcd-guard: m2 is silent?[2J"),
+            ):
+                write(*story)
+                assert eventually(lambda last=last: entry.last == last)
+                assert entry.stage == "first boot"
+        finally:
+            write("done", "")
+        sending.result(60)
+    assert entry.last == "done"
+
+
+def test_reports_end_when_the_server_does_not_know_the_machine(serving, send, tmp_path):
+    server = serving()
+    (tmp_path / "status.json").write_text('{"phase": "running", "step": "files", "error": ""}')
+    send(f"http://127.0.0.1:{server.port}/other/m1/first-boot", str(tmp_path / "status.json"))
+    assert server.registry.entries["m1"].stage == "not seen"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b"\xff", b'{"phase": "running"}', b" " * 100_000],
+    ids=["empty", "list", "no keys", "no text", "too few keys", "too long"],
+)
+def test_a_report_that_is_none_is_refused(serving, body):
+    server = serving()
+    head = f"POST /{server.token('m1')}/m1/first-boot HTTP/1.1\r\nHost: k\r\nContent-Length: {len(body)}\r\n\r\n"
+    with server.connect() as client:
+        client.sendall(head.encode() + body[:1000])
+        if len(body) > 1000:
+            client.sendall(body[1000:20_000])
+        assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
+    assert server.registry.entries["m1"].stage == "not seen"
+
+
+def test_machines_that_are_not_in_the_file_are_remembered(serving):
+    server = serving()
+    for number in range(3):
+        assert server.get(f"/boot.ipxe?mac=52:54:00:00:00:0{number}")[0] == 200
+    assert list(server.registry.unknown) == ["127.0.0.1"]
+    assert "mac 52:54:00:00:00:02" in server.registry.unknown["127.0.0.1"]
+    for number in range(50):
+        server.registry.unlisted("asked", f"10.0.0.{number}")
+    assert list(server.registry.unknown) == [f"10.0.0.{number}" for number in range(40, 50)]
 
 
 def test_user_data_is_given_once(serving):
