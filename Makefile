@@ -23,7 +23,7 @@ demo: $(SET_UP) ## render examples/prod.yaml and say where to look
 	@echo "try it:   $(BIN)/kgen init && $(BIN)/kgen render cluster.yaml"
 
 components: $(SET_UP) ## build the real programs the tests run against (cached outside the checkout)
-	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl isoinfo=genisoimage dnsmasq=dnsmasq-base blkid=util-linux chromium=chromium update-ca-certificates=ca-certificates virt-install=virtinst virsh=libvirt-clients
+	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl isoinfo=genisoimage dnsmasq=dnsmasq-base blkid=util-linux chromium=chromium update-ca-certificates=ca-certificates virt-install=virtinst virsh=libvirt-clients xmllint=libxml2-utils
 	@$(BIN)/python -m tests.components
 
 unit: $(SET_UP) ## the tests that start no real programs, on two cores (three minutes; ARGS=... for pytest)

@@ -134,8 +134,8 @@ def test_virt_installs_command_is_the_printed_one_with_the_changes_that_the_page
 
 @pytest.mark.real
 def test_libvirt_takes_the_commands_of_the_page(follow, here):
-    for program in ("virt-install", "virsh", "virt-xml-validate"):
-        assert shutil.which(program), f"{program} is missing: apt-get install virtinst libvirt-clients"
+    for program in ("virt-install", "virsh", "virt-xml-validate", "xmllint"):
+        assert shutil.which(program), f"{program} is missing: apt-get install virtinst libvirt-clients libxml2-utils"
     follow("libvirt.md")
     for name in ("virt-m1.qcow2", "vmlinuz", "initrd.img"):
         (here / name).write_bytes(bytes(1 << 20))
