@@ -16,15 +16,15 @@ import jinja2
 import yaml
 
 from kgen import resources
-from kgen.payload import Content, Pem, PemBase64
+from kgen.payload import Content, Pem, PemBase64, StoredToken
 
 _BLOCK_STEP = 2  # columns between a key and the lines of its literal block
 _UNSAFE_IN_BLOCK = re.compile(
     "[^\\t\\n -~\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
 )
 _UNSAFE_IN_SCALAR = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ufeff\\ufffe\\uffff]")
-_PLACE = re.compile("\0(pem|b64):([^\0]*)\0")
-_PLACES: dict[str, type[Pem] | type[PemBase64]] = {"pem": Pem, "b64": PemBase64}
+_PLACE = re.compile("\0(pem|b64|ssm):([^\0]*)\0")
+_PLACES: dict[str, type[Pem | PemBase64 | StoredToken]] = {"pem": Pem, "b64": PemBase64, "ssm": StoredToken}
 
 # Strings that Go's YAML 1.1 reads as another type, in addition to those that PyYAML knows.
 _AMBIGUOUS_IN_GO = re.compile(r"[yYnN]|[-+]?(\.\d+|\d[\d_]*(\.\d*)?)[eE][-+]?\d+|0[oO][0-7_]+")
@@ -71,6 +71,8 @@ def _finalize(value: object) -> str:
         return f"\0pem:{value.blob}\0"
     if isinstance(value, PemBase64):
         return f"\0b64:{value.blob}\0"
+    if isinstance(value, StoredToken):
+        return f"\0ssm:{value.parameter}\0"
     if isinstance(value, jinja2.Undefined):
         return str(value)  # raises: the environment is strict
     return scalar(value)
@@ -116,7 +118,7 @@ def render_text(name: str, /, **context: object) -> str:
 
 
 def render_content(name: str, /, **context: object) -> Content:
-    """Return the text of the template ``name`` with a place for each Pem or PemBase64 in ``context``.
+    """Return the text of the template ``name`` with a place for each piece of a Content in ``context``.
 
     Raises:
         yaml.YAMLError: the template does not make YAML.
@@ -124,9 +126,9 @@ def render_content(name: str, /, **context: object) -> Content:
     text = render(name, **context)
     check_yaml(_PLACE.sub("pem", text))
     literal, *rest = _PLACE.split(text)
-    pieces: list[str | Pem | PemBase64] = [literal]
-    for form, blob, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        pieces += [_PLACES[form](blob), after]
+    pieces: list[str | Pem | PemBase64 | StoredToken] = [literal]
+    for form, name_of_piece, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        pieces += [_PLACES[form](name_of_piece), after]
     return tuple(piece for piece in pieces if piece != "")
 
 

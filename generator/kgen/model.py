@@ -207,6 +207,7 @@ class Machine:
     that it inherits. ``kubelet`` has only the fields in which the machine differs from the cluster; ``patches`` are
     None where it has the cluster's. ``cloud_init`` are cloud-init's own keys, with those that it inherits.
     ``bootstrap_token`` is a pool's own token, None where it joins with the cluster's first one.
+    ``join_from`` says where machines of a pool find their bootstrap token: ``ssm`` is Parameter Store of AWS.
     ``mac`` (lower case, with colons), ``serial`` and ``uuid`` tell the machine from others before it has an operating
     system; ``network`` is cloud-init's network-config. All four concern delivery only.
     """
@@ -227,6 +228,7 @@ class Machine:
     kernel_modules: tuple[str, ...] = ()
     cloud_init: Mapping[str, Any] = field(default_factory=dict, repr=False)
     bootstrap_token: BootstrapToken | None = None
+    join_from: Literal["document", "ssm"] = "document"
     mac: str = ""
     serial: str = ""
     uuid: str = ""

@@ -22,6 +22,8 @@ FORMAT_WITH_OWN_VALUES = 3
 """The format of a payload with values that only the machine knows: an older program cannot fill them in."""
 FORMAT_SEALED = 4
 """The format of a payload that its machine must open first: inside, there is one of the other formats."""
+FORMAT_WITH_STORED_TOKEN = 5
+"""The format of a payload whose bootstrap token is in Parameter Store: an older program cannot fetch it."""
 Stage = Literal["files", "etcd", "apiserver", "controllers"]
 
 
@@ -52,7 +54,18 @@ class OwnValue:
         return f"{{{'metadata' if self.kind == 'label' else self.kind}: {self.argument}}}"
 
 
-Content = tuple[str | Pem | PemBase64 | OwnValue, ...]
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A bootstrap token that the machine fetches: the name of the parameter in AWS's Parameter Store."""
+
+    parameter: str
+
+    def __str__(self) -> str:
+        """Return what stands in the place of the token in a file for people."""
+        return f"{{ssm: {self.parameter}}}"
+
+
+Content = tuple[str | Pem | PemBase64 | OwnValue | StoredToken, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +92,8 @@ def expand(content: Content, blobs: Mapping[str, Blob]) -> str:
     return "".join(_expand_piece(piece, blobs) for piece in content)
 
 
-def _expand_piece(piece: str | Pem | PemBase64 | OwnValue, blobs: Mapping[str, Blob]) -> str:
-    if isinstance(piece, str | OwnValue):
+def _expand_piece(piece: str | Pem | PemBase64 | OwnValue | StoredToken, blobs: Mapping[str, Blob]) -> str:
+    if isinstance(piece, str | OwnValue | StoredToken):
         return str(piece)
     pem = blobs[piece.blob].pem
     return pem if isinstance(piece, Pem) else base64.b64encode(pem.encode()).decode()
@@ -162,11 +175,21 @@ class Payload:
     @property
     def has_own_values(self) -> bool:
         """Return whether the machine must fill in values that only it knows."""
-        return any(isinstance(piece, OwnValue) for file in self.files for piece in file.content)
+        return self._has(OwnValue)
+
+    @property
+    def has_stored_token(self) -> bool:
+        """Return whether the machine must fetch its bootstrap token."""
+        return self._has(StoredToken)
+
+    def _has(self, kind: type) -> bool:
+        return any(isinstance(piece, kind) for file in self.files for piece in file.content)
 
     @property
     def format(self) -> int:
         """Return the format of its payload.json."""
+        if self.has_stored_token:
+            return FORMAT_WITH_STORED_TOKEN
         return FORMAT_WITH_OWN_VALUES if self.has_own_values else FORMAT
 
     @property

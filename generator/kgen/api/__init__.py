@@ -50,6 +50,7 @@ from kgen.api.rendering import RenderResult, apply_script, describe, emit, rende
 from kgen.api.reports import ReportResult, report
 from kgen.api.running import etcd_snapshot, status, wait
 from kgen.api.seeds import Seed, SeedResult, seed
+from kgen.api.stored_tokens import store_tokens
 from kgen.api.tokens import RenewedToken, Rotation, renew_tokens, rotate_token
 from kgen.comparing.changes import Difference
 from kgen.config.load import Loaded, load
@@ -111,6 +112,7 @@ __all__ = [
     "seed",
     "signing_requests",
     "status",
+    "store_tokens",
     "unpublish",
     "use_identity",
     "verify_image",

@@ -208,6 +208,9 @@ def policies(
     target = _target(to, bucket, region, kms_key, "")
     cluster = load(cluster_file).cluster
     found = iam.policies(target, prefix(cluster))
+    if any(pool.join_from == "ssm" for pool in cluster.pools):
+        reads, found["tokens"] = iam.stored_tokens(cluster.name, region)
+        found["node"]["Statement"].append(reads)
     if launch_templates:
         found["publisher"]["Statement"] += iam.launch_templates(cluster.name, region)
     return found

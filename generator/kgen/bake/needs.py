@@ -9,7 +9,7 @@ from kgen.bake.recipe import PAYLOAD_FORMATS, Recipe, container_images
 from kgen.config import own_values
 from kgen.content import metadata_fence
 from kgen.model import Cluster
-from kgen.payload import FORMAT, FORMAT_SEALED, FORMAT_WITH_OWN_VALUES
+from kgen.payload import FORMAT, FORMAT_SEALED, FORMAT_WITH_OWN_VALUES, FORMAT_WITH_STORED_TOKEN
 
 
 def facts(recipe: Recipe) -> dict[str, Any]:
@@ -35,6 +35,8 @@ def missing(baked: Mapping[str, Any], cluster: Cluster) -> Iterator[str]:
         yield f"the image that was baked last is for {baked.get('kubernetesVersion')}, the machines need {version}"
     formats = baked.get("payloadFormats", [])
     needed = FORMAT_SEALED if cluster.seals else FORMAT_WITH_OWN_VALUES if _has_own_values(cluster) else FORMAT
+    if any(pool.join_from == "ssm" for pool in cluster.pools):
+        needed = FORMAT_WITH_STORED_TOKEN
     if is_baked and needed not in formats:
         taken = ", ".join(map(str, formats)) or "an older one"
         yield f"the image that was baked last takes payloads of format {taken}, the machines need format {needed}"

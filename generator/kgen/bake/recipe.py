@@ -18,11 +18,11 @@ from kgen.content import files, images, metadata_fence
 from kgen.facts import names, providers
 from kgen.firstboot import payload_json, program
 from kgen.model import Cluster, Role
-from kgen.payload import FORMAT, FORMAT_SEALED, FORMAT_WITH_OWN_VALUES
+from kgen.payload import FORMAT, FORMAT_SEALED, FORMAT_WITH_OWN_VALUES, FORMAT_WITH_STORED_TOKEN
 from kgen.user_data import document
 
 _PUBLIC, _PRIVATE, _PROGRAM = 0o644, 0o600, 0o755
-PAYLOAD_FORMATS = (FORMAT, FORMAT_WITH_OWN_VALUES, FORMAT_SEALED)
+PAYLOAD_FORMATS = (FORMAT, FORMAT_WITH_OWN_VALUES, FORMAT_SEALED, FORMAT_WITH_STORED_TOKEN)
 """The formats of payload.json that the programs of the image take. Any kgen that writes one of them can use it."""
 
 UNITS = PurePosixPath("/etc/systemd/system")

@@ -60,7 +60,8 @@ def renew(cluster_file: Path, pools: tuple[str, ...], ttl: timedelta | None, ser
     """
     from kgen import api
 
-    _report(api.renew_tokens(cluster_file, pools, ttl=ttl, server=server), as_json)
+    tokens = api.renew_tokens(cluster_file, pools, ttl=ttl, server=server)
+    _report(tokens, api.store_tokens(cluster_file, pools), as_json)
 
 
 @token.command(short_help="Keep tokens valid: for a CronJob or a CI schedule.")
@@ -89,7 +90,8 @@ def refresh(
     """
     from kgen import api
 
-    _report(api.renew_tokens(cluster_file, pools, ttl=ttl, every=every, server=server), as_json)
+    tokens = api.renew_tokens(cluster_file, pools, ttl=ttl, every=every, server=server)
+    _report(tokens, api.store_tokens(cluster_file, pools), as_json)
 
 
 @token.command(short_help="Take the next step to a new token.")
@@ -107,10 +109,11 @@ def rotate(cluster_file: Path, pool: str, moved: bool, server: str, as_json: boo
     from kgen import api
 
     done = api.rotate_token(cluster_file, pool, moved=moved, server=server)
+    parameters = api.store_tokens(cluster_file, (pool,) if pool else ())
     if as_json:
-        console.out(json.dumps(_rotation(done), indent=2))
+        console.out(json.dumps({**_rotation(done), "parameters": parameters}, indent=2))
     else:
-        for line in _lines(done, cluster_file, pool):
+        for line in (*_lines(done, cluster_file, pool), *map(_stored, parameters)):
             console.out(line)
     return ExitCode.DIFFERENCE if done.stage == "waiting" else ExitCode.DONE
 
@@ -156,7 +159,11 @@ def _date(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
-def _report(tokens: Sequence[RenewedToken], as_json: bool) -> None:
+def _stored(parameter: str) -> str:
+    return f"the parameter {parameter} of AWS has the token"
+
+
+def _report(tokens: Sequence[RenewedToken], parameters: Sequence[str], as_json: bool) -> None:
     if unsigned := [each for each in tokens if each.signed == "unsigned"]:
         raise KgenError(
             f"{unsigned[0].secret} is valid, but cluster-info has not been signed with it: `kubeadm join` does not work"
@@ -164,12 +171,15 @@ def _report(tokens: Sequence[RenewedToken], as_json: bool) -> None:
             "the kube-controller-manager signs it: check with `kgen status` that it runs",
         )
     if as_json:
-        console.out(json.dumps({"tokens": [_renewed(each) for each in tokens]}, indent=2))
+        told = {"tokens": [_renewed(each) for each in tokens], "parameters": parameters}
+        console.out(json.dumps(told, indent=2))
         return
     for each in tokens:
         how = "created again" if each.created else "renewed" if each.renewed else "needs no refresh"
         whose = f" of pool {each.pool}" if each.pool else ""
         console.out(f"Secret {each.secret}{whose} {how}: the token is valid {_until(each.expires)}")
+    for parameter in parameters:
+        console.out(_stored(parameter))
     if any(each.signed == "signed" for each in tokens):
         console.out("cluster-info is signed, so `kubeadm join` works too")
     elif any(each.signed == "missing" for each in tokens):

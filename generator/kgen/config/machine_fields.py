@@ -167,6 +167,13 @@ POOL = Object(
             "a bootstrap token for this pool alone; without it, its machines join with the first of bootstrapTokens",
             attribute=None,
         ),
+        Field(
+            "tokenFrom",
+            Choice(("document", "ssm")),
+            "where its machines find the bootstrap token: in user-data, or in Parameter Store of AWS",
+            default="document",
+            attribute="join_from",
+        ),
     ),
     example="write {name: workers, role: node}",
     makes=Machine,

@@ -10,7 +10,7 @@ from kgen.conditions import has_local_etcd
 from kgen.content import bridge, environment, kubeconfig, kubelet, manifests, metadata_fence, node_labels, own_values
 from kgen.facts import names, versions
 from kgen.model import Cluster, Machine
-from kgen.payload import Content, NodeFile, Pem
+from kgen.payload import Content, NodeFile, Pem, StoredToken
 from kgen.pki import table
 
 MODULES = ("overlay", "br_netfilter")
@@ -69,10 +69,12 @@ class WorkerFiles:
         network = bridge.files(self._cluster, machine)
         pairs = _other_pairs(self._cluster, machine)
         bootstrap = self._of_pools.get(machine.name, self._bootstrap)
+        if machine.join_from == "ssm":
+            bootstrap = _bootstrap(self._cluster, StoredToken(names.token_parameter(self._cluster.name, machine.name)))
         return (*self._pki, bootstrap, *pairs, *system, *network, _kubelet_flags(self._cluster, machine), *config)
 
 
-def _bootstrap(cluster: Cluster, token: str) -> NodeFile:
+def _bootstrap(cluster: Cluster, token: str | StoredToken) -> NodeFile:
     return _file(names.BOOTSTRAP_KUBELET_CONF, kubeconfig.bootstrap(cluster, token), _PRIVATE)
 
 

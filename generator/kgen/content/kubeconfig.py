@@ -5,7 +5,7 @@ from __future__ import annotations
 from kgen import engine
 from kgen.facts import versions
 from kgen.model import Cluster, Machine
-from kgen.payload import Content, PemBase64
+from kgen.payload import Content, PemBase64, StoredToken
 from kgen.pki import table
 
 _CA = PemBase64("ca.crt")
@@ -32,7 +32,7 @@ def client(cluster: Cluster, name: str, machine: Machine) -> Content:
     )
 
 
-def bootstrap(cluster: Cluster, token: str) -> Content:
+def bootstrap(cluster: Cluster, token: str | StoredToken) -> Content:
     """Return ``bootstrap-kubelet.conf``, with which a node's kubelet asks for its certificate.
 
     ``kubeadm join`` calls the context the same in every cluster.

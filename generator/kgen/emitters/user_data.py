@@ -24,7 +24,7 @@ class Texts:
         """``is_text``: the documents are for a provider that takes no gzip."""
         self._setting = setting
         self._is_text = is_text
-        self._parts: dict[tuple[str, str, bool], Shared] = {}
+        self._parts: dict[tuple[str, str, tuple[str, ...]], Shared] = {}
 
     def of(self, payload: Payload) -> tuple[str, Shared, str]:
         """Return the beginning of the machine's document, its middle and its end."""
@@ -39,11 +39,11 @@ class Texts:
     def shared(self, payload: Payload) -> Shared:
         """Return what all documents of one role with the same keys of cloud-init share."""
         cluster = self._setting.cluster
-        key = payload.role, repr(payload.cloud_init), payload.has_own_values
+        extras = program.extras(cluster, payload)
+        key = payload.role, repr(payload.cloud_init), extras
         if key not in self._parts:
             runner = None
             if cluster.runner == "embedded":
-                extras = program.extras(cluster, has_own_values=payload.has_own_values)
                 runner = program.program(payload.role, with_comments=False, extras=extras)
             self._parts[key] = documents.shared(cluster, payload.role, runner, self._setting.users, payload.cloud_init)
         return self._parts[key]

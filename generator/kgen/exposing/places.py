@@ -19,7 +19,7 @@ from kgen.exposing.kinds import PlaceKind
 from kgen.exposing.powers import Reach
 from kgen.facts import names
 from kgen.model import Cluster, Machine
-from kgen.payload import ApiObject, Content, Payload, Pem, PemBase64
+from kgen.payload import ApiObject, Content, Payload, Pem, PemBase64, StoredToken
 from kgen.pipeline import Pipeline
 from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
 from kgen.secrets_bundle import blobs
@@ -134,9 +134,19 @@ def places(
     for machine in cluster.documents:
         payload = pipeline.payload(machine)
         is_reviewed = machine.name in reviewed
+        token = f"bootstrap token {blobs.join_token(pipeline.bundle, machine.name).partition('.')[0]}"
         of_machine = [
             *_of_machine(
-                machine, payload, texts, found, passwords, is_reviewed, members, published, is_sealed=cluster.seals
+                machine,
+                payload,
+                texts,
+                found,
+                passwords,
+                token,
+                is_reviewed,
+                members,
+                published,
+                is_sealed=cluster.seals,
             )
         ]
         yield from of_machine
@@ -154,13 +164,17 @@ def _of_machine(
     texts: Mapping[str, Collection[str]],
     found: Mapping[str, Secret],
     passwords: Sequence[str],
+    token: str,
     is_reviewed: bool,
     members: Mapping[str, Sequence[str]] | None,
     published: Published,
     *,
     is_sealed: bool,
 ) -> Iterator[tuple[str, Place]]:
-    """Yield the places of one machine: each file of it, and everything that has its whole document."""
+    """Yield the places of one machine: each file of it, and everything that has its whole document.
+
+    ``token`` is the bootstrap token that its document or Parameter Store has.
+    """
     inside = dict.fromkeys(passwords)
     for name in payload.blobs:
         if (key := _secret_of(name, machine.name, found)) is not None:
@@ -174,6 +188,11 @@ def _of_machine(
                 path = PurePosixPath("nodes", machine.name) / file.path.relative_to("/")
                 yield each, Place("reviewTree", str(path), machine.name)
             yield each, Place("machines", str(file.path), machine.name)
+    for file in payload.files:
+        for piece in file.content:
+            if isinstance(piece, StoredToken):
+                yield token, Place("bucket", f"ssm:{piece.parameter}", machine.name)
+                yield token, Place("machines", str(file.path), machine.name)
     for each in passwords:
         yield each, Place("machines", "/etc/shadow", machine.name)
     for each in inside:

@@ -16,9 +16,9 @@ _TABLE: dict[PlaceKind, str] = {
     "kubeconfigs": _DISK,
     "api": _DISK,
     "documents": _DISK,
-    "bucket": "administrators of the account; whoever has s3:GetObject or secretsmanager:GetSecretValue for it, and "
-    "kms:Decrypt for its key: the roles of the machines, and so every program that gets their credentials from "
-    "169.254.169.254",
+    "bucket": "administrators of the account; whoever has s3:GetObject, secretsmanager:GetSecretValue or "
+    "ssm:GetParameter for it, and kms:Decrypt for its key: the roles of the machines, and so every program that gets "
+    "their credentials from 169.254.169.254",
     "reviewTree": _DISK,
     "seeds": f"{_DISK}; whoever administers the hypervisor, or gets the disk that is attached to the machine",
     "lab": f"{_DISK}; root on the lab's machine",

@@ -94,6 +94,11 @@ DNS_ADDRESS = 10
 """The Service ``kube-dns`` has this address of the Services' network, counted from its first one."""
 
 
+def token_parameter(cluster: str, pool: str) -> str:
+    """Return the name of a pool's bootstrap token in Parameter Store, below what a node's role may read."""
+    return f"/kgen/{cluster}/node/{pool}/token"
+
+
 def image_runner(role: str) -> PurePosixPath:
     """Return the path of the first-boot program of ``role`` in an image."""
     return RUNNER_PATH.with_name(f"firstboot-{role}.py")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kgen.payload import FORMAT, ApiObject, Content, NodeFile, OwnValue, Payload, Pem
+from kgen.payload import FORMAT, ApiObject, Content, NodeFile, OwnValue, Payload, Pem, StoredToken
 
 # JSON writes a line break inside a string as \n. So a real one, and a bracket beside it, belong to the structure.
 _SHORT = re.compile(r"([\[{])\n([^\[\]{}]{1,80}?)\n([\]}])")
@@ -106,6 +106,8 @@ def _lines(piece: Any) -> Iterator[str | dict[str, Any]]:
     """Yield a reference to a blob, a value that the machine fills in, or the lines of a text."""
     if isinstance(piece, str):
         yield from piece.splitlines(keepends=True)
+    elif isinstance(piece, StoredToken):
+        yield {"ssm": piece.parameter}
     elif isinstance(piece, OwnValue):
         yield {piece.kind: piece.argument, **piece.settings}
     else:

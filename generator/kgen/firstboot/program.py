@@ -5,14 +5,15 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from kgen import resources
-from kgen.conditions import Condition, has_intermediate_ca, has_local_etcd
+from kgen.conditions import has_intermediate_ca, has_local_etcd
 from kgen.content import node_labels
 from kgen.model import Cluster, Role
+from kgen.payload import FORMAT_WITH_STORED_TOKEN, Payload
 
 MODULES: dict[Role, tuple[str, ...]] = {
     "master": (
@@ -38,10 +39,12 @@ MODULES: dict[Role, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """A module that only some clusters need in their programs. Images always have it."""
+    """A module that only some machines need in their programs. Images always have it."""
 
-    when: Condition | None = None
-    """Return whether a cluster needs it. None: the machine's payload decides."""
+    when: Callable[[Cluster, Payload], bool]
+    """Return whether a machine of the cluster needs it."""
+    before: tuple[str, ...] = ()
+    """The modules that it imports and no other one does."""
     roles: tuple[Role, ...] = ("master",)
     """The roles whose programs may have it."""
     verb: str = ""
@@ -52,15 +55,26 @@ class Extra:
     """Its step in place of the first one, which reads the payload."""
     step: str = ""
     """Its step before preflight, whose checks look at the files that the step has completed."""
+    payload_format: int = 0
+    """The format of payloads that only programs with the module take."""
 
 
 EXTRAS: Mapping[str, Extra] = {
-    "labels": Extra(lambda cluster: bool(node_labels.of_nodes(cluster)), verb='"--labels": label'),
-    "external_etcd": Extra(lambda cluster: not has_local_etcd(cluster), check="external_etcd"),
-    "trust": Extra(has_intermediate_ca, roles=("master", "node")),
-    "metadata_fence": Extra(lambda cluster: cluster.metadata_fence, roles=("master", "node"), check="metadata_fence"),
-    "unseal": Extra(lambda cluster: cluster.seals, roles=("master", "node"), first="unseal"),
-    "own_values": Extra(roles=("master", "node"), step="own_values"),
+    "labels": Extra(lambda cluster, _: bool(node_labels.of_nodes(cluster)), verb='"--labels": label'),
+    "external_etcd": Extra(lambda cluster, _: not has_local_etcd(cluster), check="external_etcd"),
+    "trust": Extra(lambda cluster, _: has_intermediate_ca(cluster), roles=("master", "node")),
+    "metadata_fence": Extra(
+        lambda cluster, _: cluster.metadata_fence, roles=("master", "node"), check="metadata_fence"
+    ),
+    "unseal": Extra(lambda cluster, _: cluster.seals, roles=("master", "node"), first="unseal"),
+    "stored_token": Extra(
+        lambda _, payload: payload.has_stored_token,
+        before=("aws", "aws_call"),
+        roles=("node",),
+        step="token",
+        payload_format=FORMAT_WITH_STORED_TOKEN,
+    ),
+    "own_values": Extra(lambda _, payload: payload.has_own_values, roles=("master", "node"), step="own_values"),
 }
 """By the module's name."""
 
@@ -77,13 +91,14 @@ _HEAD = '''#!/usr/bin/env python3
 
 _END = """
 
-{checks}{note}{table}sys.exit(main(sys.argv[1:], {steps}, {{{verbs}}}))
+{formats}{checks}{table}sys.exit(main(sys.argv[1:], {steps}, {{{verbs}}}))
 """
+_NOTE = "# Fill in what only this machine knows before preflight looks at the files.\n"
 
 
-def extras(cluster: Cluster, *, has_own_values: bool = False) -> tuple[str, ...]:
-    """Return the extra modules that a machine of ``cluster`` needs, which may have values that only it knows."""
-    return tuple(name for name, extra in EXTRAS.items() if (extra.when(cluster) if extra.when else has_own_values))
+def extras(cluster: Cluster, payload: Payload) -> tuple[str, ...]:
+    """Return the extra modules that the machine of ``payload`` needs."""
+    return tuple(name for name, extra in EXTRAS.items() if extra.when(cluster, payload))
 
 
 @cache
@@ -100,15 +115,21 @@ def program(role: Role, *, with_comments: bool, extras: tuple[str, ...] = tuple(
     checks = ", ".join(found) + ("," if len(found) == 1 else "")
     steps = "".join(f"({row.step}, EVERY_RUN), " for row in rows if row.step)
     first = "".join(f"({row.first}, EVERY_RUN), *STEPS[1:3], " for row in rows if row.first)
-    table = f"({first or '*STEPS[:3], '}{steps}*STEPS[3:])"
+    note = _NOTE if steps else ""
+    table = f"{note}ALL_STEPS = ({first or '*STEPS[:3], '}{steps}*STEPS[3:])\n\n" if first or steps else ""
+    formats = "".join(f"FORMATS += ({row.payload_format},)\n\n" for row in rows if row.payload_format)
+    modules = (
+        *MODULES[role],
+        *(module for name, row in zip(names, rows, strict=True) for module in (*row.before, name)),
+    )
     end = _END.format(
+        formats=formats,
         verbs=verbs,
-        note="# Fill in what only this machine knows before preflight looks at the files.\n" if steps else "",
-        table=f"ALL_STEPS = {table}\n\n" if first else "",
-        steps="ALL_STEPS" if first else table if steps else "STEPS",
+        table=table,
+        steps="ALL_STEPS" if table else "STEPS",
         checks=f"CHECKS += ({checks})\n\n" if checks else "",
     )
-    return _HEAD.format(role=role) + joined((*MODULES[role], *names), with_comments=with_comments) + end
+    return _HEAD.format(role=role) + joined(modules, with_comments=with_comments) + end
 
 
 @cache
@@ -205,8 +226,8 @@ def _annotations(function: ast.FunctionDef) -> Iterator[tuple[int, int, int]]:
     """Yield row, start and end of each annotation of a function and of its variables; each is on one row."""
     if function.returns:
         yield function.returns.lineno, function.returns.col_offset - len(" -> "), function.returns.end_col_offset or 0
-    for node in function.args.args:
-        if node.annotation:
+    for node in (*function.args.args, function.args.kwarg):
+        if node and node.annotation:
             yield node.lineno, node.col_offset + len(node.arg), node.annotation.end_col_offset or 0
     for statement in ast.walk(function):
         if isinstance(statement, ast.AnnAssign):

@@ -41,9 +41,8 @@ def config(attempts: int = 0, timeout: int = 60) -> Any:
 
 @dataclass(frozen=True)
 class Refusals:
-    """What boto3 raises, as sentences. ``where`` is the part of ``service`` that is used: a bucket, a region."""
+    """What boto3 raises, as sentences. ``where`` is the bucket, or the service and its region."""
 
-    service: str
     where: str
     explain: Callable[[str, str, str], KgenError | None] = lambda what, code, message: None
     """Return the sentence of this place for what was tried, the code and the message; None: it has none."""
@@ -67,7 +66,7 @@ class Refusals:
             raise InputError(f"there are no AWS credentials: {error}", hint) from error
         except NoRegionError as error:
             hint = "give it with --region or AWS_REGION"
-            raise InputError(f"no region is named for {self.service}", hint) from error
+            raise InputError(f"no region is named for {self.where}", hint) from error
         except ParamValidationError as error:
             hint = "correct what the message names"
             raise InputError(f"{self.where} cannot be used so: {error}", hint) from error
@@ -76,7 +75,7 @@ class Refusals:
             raise self.sentence(what, str(found.get("Code")), str(found.get("Message", ""))) from error
         except BotoCoreError as error:
             hint = "check the network, the region, and AWS_ENDPOINT_URL if it is set; then run the same command again"
-            raise KgenError(f"{self.service} does not answer for {self.where}: {error}", hint) from error
+            raise KgenError(f"{self.where} does not answer: {error}", hint) from error
 
     def sentence(self, what: str, code: str, message: str) -> KgenError:
         """Return the sentence for an error that AWS answered with when ``what`` was tried."""
@@ -90,7 +89,7 @@ class Refusals:
         if code.startswith(_STRANGER):
             return InputError(f"AWS does not accept the credentials: {code}", "log in again, or check AWS_PROFILE")
         hint = "the page about errors of the service's API reference says what the code means"
-        return KgenError(f"{self.service} refuses to {what} in {self.where}: {code}: {message}", hint)
+        return KgenError(f"{self.where} refuses to {what}: {code}: {message}", hint)
 
 
 class Service:
@@ -102,10 +101,10 @@ class Service:
         Raises:
             InputError: no region is named.
         """
-        with Refusals(title, title).to("make a client"):
+        with Refusals(title).to("make a client"):
             self.client = session(region).client(name, config=config())
         self.region = str(self.client.meta.region_name)
-        self.refusals = Refusals(title, f"{title} of {self.region}")
+        self.refusals = Refusals(f"{title} of {self.region}")
 
 
 def code_of(error: Any) -> str:

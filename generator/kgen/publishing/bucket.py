@@ -34,7 +34,7 @@ class Bucket:
         self._owner = owner
         self.url = f"s3://{name}"
         self.warnings: tuple[str, ...] = ()
-        self._refusals = aws.Refusals("S3", f"the bucket {name}", self._explain)
+        self._refusals = aws.Refusals(f"the bucket {name}", self._explain)
         with self._refusals.to("look at it"):
             session = aws.session(region)
             config = aws.config()

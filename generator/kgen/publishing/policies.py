@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kgen.facts.names import token_parameter
 from kgen.publishing.launch_templates import CLUSTER_TAG
 from kgen.publishing.places import Target
 
@@ -43,6 +44,14 @@ def policies(target: Target, prefix: str) -> dict[str, Policy]:
             _statement(writes, f"{objects}{prefix}*"), *lists, *_key(target, "kms:Decrypt", "kms:GenerateDataKey")
         ),
     }
+
+
+def stored_tokens(cluster: str, region: str = "") -> tuple[Policy, Policy]:
+    """Return the statement of nodes that fetch their bootstrap token, and the policy of who puts it there."""
+    tokens = f"arn:{_partition(region)}:ssm:{region or '*'}:*:parameter{token_parameter(cluster, '*')}"
+    return _statement(("ssm:GetParameter",), tokens), _policy(
+        _statement(("ssm:GetParameter", "ssm:PutParameter"), tokens)
+    )
 
 
 def launch_templates(cluster: str, region: str = "") -> list[Policy]:

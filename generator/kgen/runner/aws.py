@@ -7,10 +7,8 @@ import hmac
 import json
 import time
 from hashlib import sha256
-from typing import Optional
+from typing import Any, Optional
 from urllib import request
-
-METADATA = "http://169.254.169.254/latest/"
 
 
 def reply(url: str, headers: dict[str, str], method: str = "GET", body: Optional[bytes] = None) -> str:
@@ -18,16 +16,20 @@ def reply(url: str, headers: dict[str, str], method: str = "GET", body: Optional
     return request.urlopen(request.Request(url, body, headers, method=method), timeout=10).read().decode()  # type: ignore[no-any-return]
 
 
+def metadata(path: str) -> str:
+    """Return what the metadata service says."""
+    url = "http://169.254.169.254/latest/"
+    token = reply(url + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
+    return reply(url + "meta-data/" + path, {"X-aws-ec2-metadata-token": token})
+
+
 def credentials() -> dict[str, str]:
     """Return the credentials of the instance's role."""
-    token = reply(METADATA + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
-    url, headers = METADATA + "meta-data/iam/security-credentials/", {"X-aws-ec2-metadata-token": token}
-    return json.loads(reply(url + reply(url, headers), headers))  # type: ignore[no-any-return]
+    roles = "iam/security-credentials/"
+    return json.loads(metadata(roles + metadata(roles)))  # type: ignore[no-any-return]
 
 
-def signed(
-    url: str, region: str, keys: dict[str, str], service: str, method: str = "GET", body: bytes = b"", **more: str
-) -> dict[str, str]:
+def signed(url: str, region: str, keys: Any, service: str, method: str = "GET", body: bytes = b"", **more: str) -> Any:
     """Return the headers of a request, with its signature. They include ``more``."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     host, path = url.split("/", 3)[2:]

@@ -19,9 +19,8 @@ def fetch(url: str, region: str, name: str) -> str:
     more = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
     for left in range(60, -1, -1):
         try:
-            headers = signed(url, region, credentials(), "secretsmanager", "POST", body, **more)
-            secret = json.loads(reply(url, headers, "POST", body))["SecretBinary"]
-            text = gzip.decompress(base64.b64decode(secret)).decode()
+            text = reply(url, signed(url, region, credentials(), "secretsmanager", "POST", body, **more), "POST", body)
+            text = gzip.decompress(base64.b64decode(json.loads(text)["SecretBinary"])).decode()
             break
         except (OSError, ValueError) as error:
             print("kgen:", getattr(error, "url", url), error, getattr(error, "read", str)())

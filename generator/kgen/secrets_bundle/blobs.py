@@ -56,6 +56,11 @@ def tokens(bundle: Bundle) -> tuple[str, ...]:
     return (*bundle.tokens, *bundle.pool_tokens.values())
 
 
+def join_token(bundle: Bundle, name: str) -> str:
+    """Return the bootstrap token that the node or pool ``name`` joins with."""
+    return bundle.pool_tokens.get(name, bundle.tokens[0])
+
+
 def _entries(bundle: Bundle, cluster: Cluster, machine: Machine) -> Iterator[tuple[CertSpec, Entry]]:
     """Yield row and entry of every certificate the machine gets."""
     entries: Mapping[str, Entry] = bundle.entries

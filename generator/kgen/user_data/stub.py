@@ -43,7 +43,7 @@ def object_text(cluster: Cluster, payload: Payload) -> str:
     files = [[str(names.PAYLOAD_PATH), "0600", payload_json.text(payload)]]
     start = document.stub_start(cluster)
     if cluster.runner == "embedded":
-        extras = program.extras(cluster, has_own_values=payload.has_own_values)
+        extras = program.extras(cluster, payload)
         runner = program.program(payload.role, with_comments=False, extras=extras)
         units = [[str(path), "0644", text] for path, text in document.units()]
         files = [*units, [str(names.RUNNER_PATH), "0755", runner], *files]

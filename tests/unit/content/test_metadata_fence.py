@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests import clusters
+from tests.unit.runner.scratch import default_payloads
 
 from kgen.content import files, metadata_fence
 from kgen.facts import metadata_services
@@ -42,7 +43,7 @@ def test_the_kubelet_needs_the_unit_and_systemd_hears_of_it():
 
 def test_only_the_programs_of_such_clusters_check_for_nft():
     for fence in (True, False):
-        extras = program.extras(replace(with_fence(), metadata_fence=fence))
+        extras = program.extras(replace(with_fence(), metadata_fence=fence), default_payloads()["node"])
         for role in ("master", "node"):
             assert ("FileExisting-nft" in program.program(role, with_comments=False, extras=extras)) is fence
 

@@ -59,6 +59,8 @@ class Metadata(BaseHTTPRequestHandler):
         roles = "/latest/meta-data/iam/security-credentials/"
         if self.headers["X-aws-ec2-metadata-token"] != "the-token":
             self.answer(401, "")
+        elif self.path == "/latest/meta-data/placement/region":
+            self.answer(200, REGION)
         elif self.server.role is None or not self.path.startswith(roles):
             self.answer(404, "")
         else:

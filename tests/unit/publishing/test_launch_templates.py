@@ -220,7 +220,7 @@ def test_everything_wrong_in_the_file_is_named(ec2, kgen, here, text, sentences)
         ("UnauthorizedOperation", "the credentials may not list launch templates in EC2 of eu-central-1"),
         ("RequestLimitExceeded", "EC2 of eu-central-1 is throttled (RequestLimitExceeded), also after 6 attempts"),
         ("AuthFailure", "AWS does not accept the credentials: AuthFailure"),
-        ("OptInRequired", "EC2 refuses to list launch templates in EC2 of eu-central-1: OptInRequired: m"),
+        ("OptInRequired", "EC2 of eu-central-1 refuses to list launch templates: OptInRequired: m"),
     ],
 )
 def test_each_refusal_is_one_sentence(aws, code, sentence):

@@ -270,7 +270,7 @@ def test_an_endpoint_that_does_not_answer_is_a_sentence(aws, rendered, kgen, mon
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("kgen.publishing.aws.ATTEMPTS", 1)
     ended = kgen(*PUBLISH)
-    assert (ended.code, ended.err.count("error: S3 does not answer")) == (1, 1)
+    assert (ended.code, ended.err.count("error: the bucket clusters does not answer")) == (1, 1)
 
 
 def test_the_bucket_of_another_account_is_refused(aws, rendered, kgen, monkeypatch):
@@ -360,7 +360,12 @@ class Answers:
         return io.BytesIO(answer)
 
 
-ROLE = (b"token", b"machines", json.dumps({"AccessKeyId": "A", "SecretAccessKey": "s", "Token": "t"}).encode())
+ROLE = (
+    b"token",
+    b"machines",
+    b"token",
+    json.dumps({"AccessKeyId": "A", "SecretAccessKey": "s", "Token": "t"}).encode(),
+)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +375,7 @@ ROLE = (b"token", b"machines", json.dumps({"AccessKeyId": "A", "SecretAccessKey"
         ((*ROLE, 503, *ROLE, b"x"), None, "HTTP Error 503"),
         ((*ROLE, 403, *ROLE, b"x"), None, "the instance's role may not read it"),
         ((*ROLE, 301), 1, "the bucket is in another region"),
-        ((b"token", b"machines", b"no json", *ROLE, b"x"), None, "Expecting value"),
+        ((b"token", b"machines", b"token", b"no json", *ROLE, b"x"), None, "Expecting value"),
     ],
 )
 def test_what_may_pass_is_tried_again(capsys, monkeypatch, answers, code, sentence):

@@ -81,7 +81,7 @@ class Scratch:
     """
 
     with_comments = False  # as documents bring the program
-    extras = tuple(name for name in runner_source.EXTRAS if name not in ("unseal", "own_values"))
+    extras = tuple(name for name in runner_source.EXTRAS if name not in ("unseal", "own_values", "stored_token"))
 
     def __init__(self, root: Path, body: dict[str, Any], python: Sequence[str | Path] = (sys.executable, "-I", "-S")):
         self.root = root

@@ -56,7 +56,7 @@ def payload(arguments="", labels="", more=""):
 def machine_of(made, root, python=(sys.executable, "-I", "-S"), **changes):
     body = scratch.body_for_this_host(made, server="https://127.0.0.1:1", **{"waitFactor": 0.001, **changes})
     machine = Scratch(Path(root), body, python)
-    extras = ("own_values",) if made.has_own_values else ()
+    extras = program.extras(clusters.one_master(), made)
     source = program.program("node", with_comments=False, extras=extras)
     machine.put("usr/local/lib/kgen/firstboot.py", source)
     machine.put("etc/kgen/payload.json", payload_json.text_of(body, made.format))
@@ -89,8 +89,8 @@ def test_metadata_is_filled_in_before_the_kubelet_starts(tmp_path, suite):
 def test_a_machine_without_own_values_has_no_such_program():
     made = payload("{name: v, value: '2'}")
     assert (made.has_own_values, made.format) == (False, 2)
-    assert program.extras(clusters.one_master(), has_own_values=made.has_own_values) == ()
-    assert program.extras(clusters.one_master(), has_own_values=True) == ("own_values",)
+    assert program.extras(clusters.one_master(), made) == ()
+    assert program.extras(clusters.one_master(), provider_id("{metadata: v1.region}")) == ("own_values",)
     assert "own_values" not in program.program("node", with_comments=True, extras=())
     assert provider_id("{metadata: v1.region}").format == 3
 
@@ -223,4 +223,5 @@ def test_they_are_filled_in_just_before_preflight(role):
 
     steps = (master if role == "master" else node).STEPS
     assert [step.__name__ for step, _ in steps].index("preflight") == 3
-    assert "(*STEPS[:3], (own_values, EVERY_RUN), *STEPS[3:])" in program.program(role, with_comments=True)
+    before = "(token, EVERY_RUN), " if role == "node" else ""
+    assert f"*STEPS[1:3], {before}(own_values, EVERY_RUN), *STEPS[3:])" in program.program(role, with_comments=True)

@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 from tests.clusters import one_master
+from tests.unit.runner.scratch import default_payloads
 
 from kgen import resources
 from kgen.firstboot import program as runner_source
@@ -52,12 +53,14 @@ def statements(source: str) -> list[str]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_ships_every_statement_of_its_modules(role, with_comments):
-    extras = [name for name, row in runner_source.EXTRAS.items() if role in row.roles]
+    rows = {name: row for name, row in runner_source.EXTRAS.items() if role in row.roles}
+    extras = [module for name, row in rows.items() for module in (*row.before, name)]
     names = (*runner_source.MODULES[role], *extras)
     expected = [each for name in names for each in statements(resources.runner_source(name))]
     checks = {"master": "(external_etcd, metadata_fence)", "node": "(metadata_fence,)"}[role]
-    expected += [f"CHECKS += {checks}"]
-    expected += ["ALL_STEPS = ((unseal, EVERY_RUN), *STEPS[1:3], (own_values, EVERY_RUN), *STEPS[3:])"]
+    expected += [*(["FORMATS += (5,)"] if role == "node" else []), f"CHECKS += {checks}"]
+    steps = {"master": "(own_values, EVERY_RUN)", "node": "(token, EVERY_RUN), (own_values, EVERY_RUN)"}[role]
+    expected += [f"ALL_STEPS = ((unseal, EVERY_RUN), *STEPS[1:3], {steps}, *STEPS[3:])"]
     *shipped, start = statements(runner_source.program(role, with_comments=with_comments))
     assert shipped == expected
     assert start.startswith("sys.exit(main(sys.argv[1:], ALL_STEPS, {'--status': status")
@@ -76,9 +79,9 @@ def test_an_external_etcd_is_checked_only_where_there_is_one():
     )
     assert "external_etcd" not in runner_source.program("node", with_comments=True)
     cluster = one_master()
-    assert runner_source.extras(cluster) == ()
+    assert runner_source.extras(cluster, default_payloads()["master"]) == ()
     outside = replace(cluster, external_etcd=ExternalEtcd(("https://10.0.0.31:2379",)))
-    assert runner_source.extras(outside) == ("external_etcd",)
+    assert runner_source.extras(outside, default_payloads()["master"]) == ("external_etcd",)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -43,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     machines.addresses_are_unique,
     machines.forwarding_stays_on,
     machines.pools_are_nodes,
+    machines.tokens_of_pools,
     machines.labels_of_pools,
     machines.labels_of_the_machine_itself,
     machines.only_masters_have_endpoints,

@@ -101,6 +101,15 @@ def pools_are_nodes(facts: Facts, report: Report) -> None:
             report.error(pool.at("role"), "K313", "a pool cannot consist of masters", hint)
 
 
+def tokens_of_pools(facts: Facts, report: Report) -> None:
+    """A machine asks Parameter Store with the role of its EC2 instance."""
+    provider = facts.root.get("provider")
+    for pool in facts.pools:
+        if pool.get("tokenFrom") == "ssm" and provider not in (None, "", "ec2"):
+            hint = "remove it, or write `provider: ec2`"
+            report.error(pool.at("tokenFrom"), "K395", f"machines at {provider} have no role for Parameter Store", hint)
+
+
 def labels_of_pools(facts: Facts, report: Report) -> None:
     """A pool's machines label themselves, and a kubelet may not set every label."""
     for pool in facts.pools:
