@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from tests.unit.cli.test_exposure import CLUSTER, MORE, search
+from tests.secret_search import search
+from tests.unit.cli.test_exposure import CLUSTER, MORE, given_in_the_file
 from tests.unit.publishing.conftest import BUCKET
 
 from kgen.secrets_bundle import store
@@ -38,7 +39,7 @@ def test_the_report_is_what_a_search_finds_on_disk_and_in_the_bucket(aws, kgen, 
         for place in secret["places"]
         if place["kind"] != "machines"
     }
-    assert search(files, store.read(here / "prod.secrets.yaml")) == listed
+    assert search(files, store.read(here / "prod.secrets.yaml"), given_in_the_file()) == listed
     assert "kms:Decrypt" in report["readers"]["bucket"]
     in_user_data = {it["kind"] for it in report["secrets"] for place in it["places"] if place["kind"] == "userData"}
     assert in_user_data == {"password hash"}
