@@ -69,7 +69,7 @@ def test_the_page_says_what_there_is(report):
         "pool: any number",
     ):
         assert text in words
-    assert [tag for tag, _ in page.elements].count("details") == 5
+    assert [tag for tag, _ in page.elements].count("details") == 6  # a machine or pool each
 
 
 def test_it_needs_nothing_from_anywhere_and_no_script(report):

@@ -243,6 +243,7 @@ BESIDE: Mapping[str, Mapping[str, Any]] = {
     "networking.plugin": {"networking": {"podSubnet": "10.244.0.0/16"}, "pools": []},
     "machines.podCIDR": _CIDR,
     "hardeningExceptions": {"hardening": "cis"},
+    "metadataFenceHostNetwork": {"metadataFence": True},
     "protectKernelDefaults": {"sysctls": dict(names.KUBELET_SYSCTLS)},
     "pki.kubeletServingCertificates": {"pools": []},
     "defaultPodSysctls": {"kubelet": {"featureGates": {"DefaultPodSysctls": True}}},
