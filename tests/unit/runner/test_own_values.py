@@ -25,7 +25,7 @@ INSTANCE_DATA = {
 # In a network of its own, as root there: addresses of an interface, those that come later, and the program. Where
 # addresses come later, it is ended as soon as it has written the flags: what it waits for next is not there.
 INSIDE = f"""
-import os, signal, subprocess, sys, threading, time
+import os, pathlib, signal, subprocess, sys, time
 now, later, root, command = eval(sys.argv[1]), eval(sys.argv[2]), sys.argv[3], sys.argv[4:]
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
@@ -37,10 +37,14 @@ def give(addresses):
     for address, name in addresses:
         ip("address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
 give(now)
-threading.Timer(1.5, give, [later]).start()
 program = subprocess.Popen(command)
+status = pathlib.Path(root, "{scratch.STATUS}")
+waits = False
 while later and program.poll() is None:
     time.sleep(0.05)
+    if not waits and status.exists() and "waiting" in status.read_text():
+        waits = True
+        give(later)
     if os.path.exists(root + "/{FLAGS}"):
         program.send_signal(signal.SIGINT)
 sys.exit(program.wait())

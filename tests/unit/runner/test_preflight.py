@@ -261,10 +261,16 @@ def test_an_address_that_is_not_there():
 WAITS = "kgen: waiting for this machine, at most 12 s: "
 
 
+def once_it_waits(machine, command):
+    """Return the words before a program that does ``command`` as soon as the machine's first boot waits."""
+    waits = f"grep -qs waiting {machine.root / scratch.STATUS} || ! test -d {machine.root}"
+    return ["sh", "-c", f'(until {waits}; do sleep 0.05; done; {command}) & exec "$@"', "sh"]
+
+
 def test_an_address_that_comes_late_is_waited_for_with_its_port():
-    late = ["sh", "-c", '(sleep 1; ip address add 192.0.2.1/32 dev lo) & exec "$@"', "sh"]
     ports = [["192.0.2.1", 7001], ["192.0.2.2", 7002]]
     with machine_of(addresses=["192.0.2.1"], ports=ports, waitFactor=0.1) as machine:
+        late = once_it_waits(machine, "ip address add 192.0.2.1/32 dev lo")
         found = report(machine, [*network(["192.0.2.2/32"]), *late])
         assert found["error"] == []
         assert WAITS + "KgenAddress: 192.0.2.1 is not on this machine" in found["lines"]
@@ -280,9 +286,8 @@ def test_a_port_on_an_address_that_is_not_there_may_pass(node):
 
 
 def test_a_hostname_that_is_set_late_is_waited_for():
-    late = ["unshare", "--uts", "sh", "-c", '(sleep 1; hostname late) & exec "$@"', "sh"]
     with machine_of(name="late", waitFactor=0.1) as machine:
-        found = report(machine, [*network(), *late])
+        found = report(machine, [*network(), "unshare", "--uts", *once_it_waits(machine, "hostname late")])
         assert found["error"] == []
         assert WAITS + f"KgenNodeName: hostname is {scratch.HOST}, not late" in found["lines"]
 
@@ -498,6 +503,13 @@ def test_no_container_runtime(node):
     assert "Connection refused" in found["lines"]
 
 
+def until_it_waits(machine):
+    status = machine.root / scratch.STATUS
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (status.exists() and "waiting" in status.read_text()):
+        time.sleep(0.05)
+
+
 def test_a_runtime_that_starts_late_is_waited_for(machine):
     machine.body.update(ignorePreflightErrors=[], waitFactor=0.1)
     machine.deliver(machine.body)
@@ -505,10 +517,10 @@ def test_a_runtime_that_starts_late_is_waited_for(machine):
     path.parent.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-        timer = threading.Timer(1, listener.listen)
-        timer.start()
+        started = threading.Thread(target=lambda: (until_it_waits(machine), listener.listen()))
+        started.start()
         found = report(machine)
-        timer.join()
+        started.join()
     assert found["error"] == []
     assert WAITS + "CRI: /var/run/containerd/containerd.sock" in found["lines"]
 

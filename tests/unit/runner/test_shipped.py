@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from tests import clusters
 from tests.unit.runner import scratch
-from tests.unit.runner.scratch import DONE, PAYLOAD, PYTHONS, STATE, Scratch, python_of
+from tests.unit.runner.scratch import DONE, PAYLOAD, PYTHONS, STATE, STATUS, Scratch, python_of
 
 from kgen import payload as model
 from kgen.firstboot import payload_json
@@ -326,7 +326,7 @@ def test_a_corrected_payload_waits_until_earlier_static_pods_stop(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         manifest = tmp_path / "etc/kubernetes/manifests/etcd.yaml"
-        words = ["sh", "-c", f"while test -e {manifest}; do sleep 0.1; done; sleep 3"]
+        words = ["sh", "-c", f"until grep -qs waiting {tmp_path / STATUS} || ! test -d {tmp_path}; do sleep 0.1; done"]
         with subprocess.Popen(words, pass_fds=[listener.fileno()]):
             listener.close()
             assert manifest.exists()
