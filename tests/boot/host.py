@@ -41,8 +41,9 @@ _PASSED = "Attempted to kill init"
 _PROBE_SECONDS = {KVM: 30, TCG: 600}
 # The probe takes this long under software emulation on an idle machine with two cores: its processor time there.
 REFERENCE_SECONDS = 6
-# Below this factor the usual waits are long enough.
-_TOLERATED = 1.5
+# The least factor under software emulation. Two machines at once can be twice as slow as the probe, which is one: with
+# a factor of 1 an API server was ended by its liveness probe again and again, where the probe took 1.2 times as long.
+_LEAST_OF_TCG = 2
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Host:
 
     @property
     def factor(self) -> float:
-        """Return the factor of every wait, probe and lease; 1 unless the host is slow."""
-        return self.pace if self.pace > _TOLERATED else 1
+        """Return the factor of every wait, probe and lease: 1 under KVM, unless the host is slow; more if emulated."""
+        return max(self.pace, _LEAST_OF_TCG if self.accelerator == TCG else 1)
 
 
 def report(text: str) -> None:
@@ -104,7 +105,7 @@ def verdict() -> str:
     except RuntimeError as error:
         return f"The probe itself fails now, with every machine stopped: {error}"
     now = f"Machines are {pace:.1f} times slower than usual now; {start.pace:.1f} at the start of the run"
-    if pace > max(_TOLERATED, start.factor * 1.2):
+    if pace > start.factor * 1.2:
         return f"{now}. Waits were for a factor of {start.factor:.1f}: the host may have been too slow. Run it again."
     return f"{now}. Waits were for a factor of {start.factor:.1f}: the host is not too slow."
 
