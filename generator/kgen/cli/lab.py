@@ -38,6 +38,12 @@ _INITRD = click.option("--initrd", type=click.Path(path_type=Path), metavar="FIL
 _APPEND = click.option(
     "--append", default="root=/dev/vda rw console=ttyS0", metavar="TEXT", help="The command line of --kernel."
 )
+_TIMEOUT = click.option(
+    "--timeout",
+    type=arguments.Duration(),
+    metavar="DURATION",
+    help="Give up after this long; default 15m, emulated 1h.",
+)
 _ACCELERATOR = click.option(
     "--accelerator", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works, else emulation."
 )
@@ -86,12 +92,7 @@ def lab() -> None:
 @_APPEND
 @click.option("--disk", type=click.Choice(["virtio", "nvme"]), default="virtio", show_default=True)
 @_ACCELERATOR
-@click.option(
-    "--timeout",
-    type=arguments.Duration(),
-    metavar="DURATION",
-    help="Give up after this long; default 15m, emulated 1h.",
-)
+@_TIMEOUT
 @arguments.JSON
 def up(
     cluster_file: Path,
@@ -177,12 +178,7 @@ def up(
 @_INITRD
 @_APPEND
 @_ACCELERATOR
-@click.option(
-    "--timeout",
-    type=arguments.Duration(),
-    metavar="DURATION",
-    help="Give up after this long; default 15m, emulated 1h.",
-)
+@_TIMEOUT
 @arguments.JSON
 def image(
     cluster_file: Path,
