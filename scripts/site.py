@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 OUTSIDE = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
     *("examples/smallest.yaml", "examples/full.yaml", "examples/files/authentication.yaml"),
+    "examples/files/kube-vip.yaml",
 )
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from tests.pages import ROOT
 
-pytestmark = pytest.mark.real
-
 # What a browser loads by itself, unlike the target of a link that somebody clicks.
 LOADED = (
     r'<(?:script|img|iframe|source|embed)\b[^>]*\bsrc="([^"]*)"',
@@ -47,7 +45,7 @@ def test_the_site_has_no_other_file_of_the_repository(site):
     docs = {"adr", "how-to", "reference", "examples", "LICENSE"}
     assert {name for name in found - theme - docs if not name.endswith(".html")} == set()
     examples = {str(path.relative_to(site / "examples")) for path in (site / "examples").rglob("*") if path.is_file()}
-    assert examples == {"smallest.yaml", "full.yaml", "files/authentication.yaml"}
+    assert examples == {"smallest.yaml", "full.yaml", "files/authentication.yaml", "files/kube-vip.yaml"}
 
 
 def test_no_page_loads_anything_from_another_host(site):
