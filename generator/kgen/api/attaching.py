@@ -48,7 +48,7 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     root = output / cluster.name
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
-    elif road.provider == "ec2" and (cluster.secrets_by_reference or (published_machines(root) and not cluster.seals)):
+    elif road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root)):
         path = _stub(cluster_file, cluster, root, target)
     elif cluster.secrets_by_reference:
         message = (
@@ -111,7 +111,7 @@ def _stub(cluster_file: Path, cluster: Cluster, root: Path, machine: Machine) ->
         pipeline = Pipeline(cluster, each)
         (target,) = (it for it in pipeline.cluster.documents if it.name == machine.name)
         payload = pipeline.payload(target)
-        key = stub.key(pipeline.cluster, payload, stub.object_text(pipeline.cluster, payload))
+        key = stub.key(pipeline.cluster, payload, stub.object_text(pipeline.cluster, payload, each.seal_keys))
         if (root / OBJECTS / key).exists():
             return root / STUBS / f"{machine.name}.yaml.gz"
     raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from kgen.api import image, rendering
 from kgen.api.bundle import existing_bundle
-from kgen.api.publishing import published_files, published_machines, recorded_bucket, url_of
+from kgen.api.publishing import SEALED, published_files, published_machines, recorded_bucket, url_of
 from kgen.config.load import load
 from kgen.errors import Problem
 from kgen.exposing import places
@@ -108,4 +108,5 @@ def _published(root: Path, cluster: Cluster) -> places.Published:
         keys.setdefault(machine, []).append(key)
     everyone = frozenset(machine.name for machine in cluster.documents)
     machines = everyone if cluster.secrets_by_reference else published_machines(root)
-    return places.Published(url_of(facts) if facts else "", keys, machines, published_files(root))
+    sealed = frozenset(facts.get(SEALED, ()))
+    return places.Published(url_of(facts) if facts else "", keys, sealed, machines, published_files(root))

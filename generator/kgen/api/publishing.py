@@ -34,6 +34,8 @@ SECTION = "publish"
 """The section of the lock file with the stubs."""
 BUCKET_SECTION = "bucket"
 """The section of the lock file with what may be at AWS; it is written before the first object is put."""
+SEALED = "sealed"
+"""The fact of that section that lists the keys of objects whose payload is sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,10 @@ def publish(
     rendering.refuse_another_cluster(_section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file)
     if not dry_run:
         # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
-        facts = {"to": to, "bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
-        known = {**facts, "objects": {**before, **objects}, **(plan.facts if plan else {})}
+        facts: dict[str, Any] = {"to": to, "bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
+        sealed = {*recorded.get(SEALED, ()), *(objects if cluster.seals else ())}
+        facts |= {"objects": {**before, **objects}, **({SEALED: sorted(sealed)} if sealed else {})}
+        known = {**facts, **(plan.facts if plan else {})}
         _write_section(root, BUCKET_SECTION, {**recorded, **known})
     put: list[str] = []
     kept: list[str] = []
@@ -187,6 +191,8 @@ def unpublish(
         if not left:
             _write_section(root, SECTION, {})
         facts = {**recorded, "objects": {key: recorded["objects"][key] for key in left}}
+        if SEALED in recorded:
+            facts[SEALED] = [key for key in recorded[SEALED] if key in left]
         _write_section(root, BUCKET_SECTION, launching.without(facts, templates) if left else {})
     return UnpublishResult(url_of(recorded), tuple(removed), tuple(left), templates)
 
@@ -228,7 +234,9 @@ def recorded_bucket(root: Path) -> dict[str, Any]:
     facts = {"to": "s3", **facts}
     texts = all(isinstance(facts.get(name), str) for name in ("bucket", "region", "kmsKey", "owner"))
     mappings = all(isinstance(facts.get(name, {}), dict) for name in ("objects", launching.FACT))
-    if facts["to"] not in PLACES or not (texts and mappings and "objects" in facts):
+    sealed = facts.get(SEALED, [])
+    has_keys = isinstance(sealed, list) and all(isinstance(key, str) for key in sealed)
+    if facts["to"] not in PLACES or not (texts and mappings and has_keys and "objects" in facts):
         raise lock.damaged(root / lock.FILE_NAME, root)
     return facts
 

@@ -26,7 +26,7 @@ def emitter(setting: Setting) -> Emit:
         raise ValueError("stubs need a store")
 
     def emit(payload: Payload) -> Iterator[Artifact | DocumentInfo]:
-        content = stub.object_text(cluster, payload)
+        content = stub.object_text(cluster, payload, setting.seal_keys)
         name = stub.key(cluster, payload, content)
         text = stub.stub_text(cluster, payload, store, name, setting.users).encode()
         engine.check_yaml(text)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from kgen import engine
 from kgen.emitters.contract import DocumentInfo, Emit, Setting
 from kgen.facts.providers import PROVIDERS
-from kgen.firstboot import payload_json, program
+from kgen.firstboot import program
 from kgen.output.artifacts import Artifact
 from kgen.payload import Payload
 from kgen.user_data import document as documents
@@ -30,9 +30,7 @@ class Texts:
         """Return the beginning of the machine's document, its middle and its end."""
         cluster = self._setting.cluster
         first = documents.opening(cluster, payload)
-        told = payload_json.text(payload)
-        if cluster.seals:
-            told = sealing.sealed(told, payload.name, self._setting.seal_keys[payload.name])
+        told = sealing.payload_text(cluster, payload, self._setting.seal_keys)
         # What is sealed is compressed already.
         return first, self.shared(payload), documents.ending(told, is_text=self._is_text and not cluster.seals)
 

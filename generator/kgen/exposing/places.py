@@ -54,11 +54,13 @@ class Place:
 class Published:
     """What may be at AWS: the keys of each machine's objects. ``url`` begins their names.
 
-    ``machines`` have stubs as user-data; ``files`` are the copies of objects on this disk.
+    ``sealed`` are those of the keys whose objects hold no secret. ``machines`` have stubs as user-data; ``files`` are
+    the copies of objects on this disk.
     """
 
     url: str = ""
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sealed: frozenset[str] = frozenset()
     machines: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
 
@@ -198,6 +200,8 @@ def _of_machine(
     for each in inside:
         if each not in passwords:  # cloud-init takes users from the stub
             for key in published.keys.get(machine.name, ()):
+                if key in published.sealed:
+                    continue
                 yield each, Place("bucket", f"{published.url}/{key}", machine.name)
                 if (copy := str(stub.OBJECTS / key)) in published.files:
                     yield each, Place("documents", copy, machine.name)

@@ -39,6 +39,6 @@ TOKEN: tuple[Reach, str] = (
 PASSWORD: tuple[Reach, str] = ("login", "guess the password offline, and log in on every machine with it")
 SEAL: tuple[Reach, str] = (
     "machine",
-    "open the machine's sealed user-data, and have every secret that is in it",
+    "open the machine's sealed payload, and have every secret that is in it",
 )
 PROXY: tuple[Reach, str] = ("proxy", "use the HTTP proxy in the cluster's name")

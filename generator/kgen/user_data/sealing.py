@@ -14,7 +14,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kgen.errors import InputError
-from kgen.payload import FORMAT_SEALED
+from kgen.firstboot import payload_json
+from kgen.model import Cluster
+from kgen.payload import FORMAT_SEALED, Payload
 from kgen.secrets_bundle.format import RESTORE
 from kgen.secrets_bundle.model import SealKey
 
@@ -30,22 +32,32 @@ def key_file(machine: str) -> PurePosixPath:
     return KEYS / f"{machine}.key"
 
 
-def sealed(payload_json: str, machine: str, key: SealKey) -> str:
-    """Return ``payload_json`` sealed for the ``key`` of ``machine``. Equal payloads give equal texts.
+def payload_text(cluster: Cluster, payload: Payload, keys: Mapping[str, SealKey]) -> str:
+    """Return payload.json as the machine gets it: sealed for its key of ``keys`` if the cluster seals.
+
+    Raises:
+        InputError: the key in the bundle is damaged.
+    """
+    text = payload_json.text(payload)
+    return sealed(text, payload.name, keys[payload.name]) if cluster.seals else text
+
+
+def sealed(text: str, machine: str, key: SealKey) -> str:
+    """Return the payload.json ``text`` sealed for the ``key`` of ``machine``. Equal payloads give equal texts.
 
     Raises:
         InputError: the key in the bundle is damaged.
     """
     from kgen.pki import cms  # late: cryptography is slow to import
 
-    content = lzma.compress(payload_json.encode(), lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=_FILTERS)
+    content = lzma.compress(text.encode(), lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=_FILTERS)
     try:
         envelope = cms.sealed(content, key.key, base64.b64decode(key.recipient))
     except ValueError as error:
         raise InputError(f"sealKeys.{machine} of the secrets bundle is damaged: {error}", RESTORE) from None
     document = {
         "format": FORMAT_SEALED,
-        "sha256": json.loads(payload_json)["sha256"],
+        "sha256": json.loads(text)["sha256"],
         "key": str(key_file(machine)),
         "sealed": {"sha256": hashlib.sha256(envelope).hexdigest(), "cms": base64.b64encode(envelope).decode()},
     }

@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 from kgen import __version__, engine, resources
 from kgen.facts import names
-from kgen.firstboot import payload_json, program
+from kgen.firstboot import program
 from kgen.model import Cluster
 from kgen.payload import Payload
-from kgen.user_data import document
+from kgen.secrets_bundle.model import SealKey
+from kgen.user_data import document, sealing
 
 FETCH_PATH = names.RUNNER_PATH.with_name("fetch.py")
 _METADATA, _METADATA_WITHOUT_IPV4 = "http://169.254.169.254/", "http://[fd00:ec2::254]/"
@@ -38,9 +39,13 @@ class Store:
     service: Literal["s3", "secretsmanager"] = "s3"
 
 
-def object_text(cluster: Cluster, payload: Payload) -> str:
-    """Return the object of a machine, a program with its payload inside. It holds secrets."""
-    files = [[str(names.PAYLOAD_PATH), "0600", payload_json.text(payload)]]
+def object_text(cluster: Cluster, payload: Payload, seal_keys: Mapping[str, SealKey]) -> str:
+    """Return the object of a machine, a program with its payload inside. It holds secrets, unless the cluster seals.
+
+    Raises:
+        InputError: the machine's key of ``seal_keys`` is damaged.
+    """
+    files = [[str(names.PAYLOAD_PATH), "0600", sealing.payload_text(cluster, payload, seal_keys)]]
     start = document.stub_start(cluster)
     if cluster.runner == "embedded":
         extras = program.extras(cluster, payload)
@@ -51,7 +56,8 @@ def object_text(cluster: Cluster, payload: Payload) -> str:
     # A JSON text of strings and lists, with characters as they are, is Python, too.
     told = json.dumps([files, start], indent=0, ensure_ascii=False)
     what = f"{payload.role} {payload.name} of the Kubernetes cluster {cluster.name}, by kgen {__version__}"
-    return f"#!/usr/bin/env python3\n# {what}: keep it secret.\n{code}\n\nunpack(*{told})\n"
+    note = f"only {sealing.key_file(payload.name)} opens its payload" if cluster.seals else "keep it secret"
+    return f"#!/usr/bin/env python3\n# {what}: {note}.\n{code}\n\nunpack(*{told})\n"
 
 
 def key(cluster: Cluster, payload: Payload, text: str) -> str:

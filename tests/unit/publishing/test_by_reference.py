@@ -11,6 +11,7 @@ from kgen.secrets_bundle import store
 
 PUBLISH = ("publish", "prod.yaml", "--bucket", BUCKET)
 BY_REFERENCE = "provider: ec2\nuserData: {secrets: byReference}\n"
+SEALED = "userData: {secrets: sealed}\n"
 
 
 def unpacked(content):
@@ -19,11 +20,8 @@ def unpacked(content):
     return content + "\n".join(text for *_, text in files).encode()
 
 
-def test_the_report_is_what_a_search_finds_on_disk_and_in_the_bucket(aws, kgen, here):
-    (here / "prod.yaml").write_text(CLUSTER + MORE + BY_REFERENCE)
-    for words in (("render",), ("publish", "--bucket", BUCKET)):
-        ended = kgen(words[0], "prod.yaml", *words[1:])
-        assert ended.code == 0, ended.err
+def files_and_report(aws, kgen, here):
+    """Return every file here and in the bucket by path, and the report of `kgen exposure`."""
     root = here / "outputs/prod"
     files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     files |= {name: (here / name).read_bytes() for name in ("prod.yaml", "prod.secrets.yaml")}
@@ -32,17 +30,48 @@ def test_the_report_is_what_a_search_finds_on_disk_and_in_the_bucket(aws, kgen, 
     files = {
         path: unpacked(content) if "objects/" in path or "s3:" in path else content for path, content in files.items()
     }
-    report = json.loads(kgen("exposure", "prod.yaml", "--json").out)
-    listed = {
+    return files, json.loads(kgen("exposure", "prod.yaml", "--json").out)
+
+
+def listed(report):
+    return {
         (secret["name"], place["path"])
         for secret in report["secrets"]
         for place in secret["places"]
         if place["kind"] != "machines"
     }
-    assert search(files, store.read(here / "prod.secrets.yaml"), given_in_the_file()) == listed
+
+
+def test_the_report_is_what_a_search_finds_on_disk_and_in_the_bucket(aws, kgen, here):
+    (here / "prod.yaml").write_text(CLUSTER + MORE + BY_REFERENCE)
+    for words in (("render",), ("publish", "--bucket", BUCKET)):
+        ended = kgen(words[0], "prod.yaml", *words[1:])
+        assert ended.code == 0, ended.err
+    files, report = files_and_report(aws, kgen, here)
+    assert search(files, store.read(here / "prod.secrets.yaml"), given_in_the_file()) == listed(report)
     assert "kms:Decrypt" in report["readers"]["bucket"]
     in_user_data = {it["kind"] for it in report["secrets"] for place in it["places"] if place["kind"] == "userData"}
     assert in_user_data == {"password hash"}
+
+
+def test_what_a_cluster_that_seals_publishes_is_sealed(aws, kgen, here):
+    (here / "prod.yaml").write_text(CLUSTER + MORE)
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
+    (here / "prod.yaml").write_text(CLUSTER + MORE + SEALED)
+    assert kgen("render", "prod.yaml").code == 0
+    assert "is not what is published" in kgen("attach", "prod.yaml", "m1", "--with", "aws").err
+    assert "6 objects put" in kgen(*PUBLISH).out
+    bundle = store.read(here / "prod.secrets.yaml")
+    for old in (True, False):  # the objects from before the cluster sealed are there until they are removed
+        files, report = files_and_report(aws, kgen, here)
+        assert len([path for path in files if path.startswith("s3:")]) == (12 if old else 6)
+        assert search(files, bundle, given_in_the_file()) == listed(report)
+        assert ("bucket" in report["readers"]) is old
+        assert kgen("unpublish", "prod.yaml", "--old").code == 0
+    ended = kgen("attach", "prod.yaml", "m1", "--with", "aws")
+    assert (ended.code, ended.err) == (0, "")
+    assert "fileb://outputs/prod/publish/user-data/m1.yaml.gz" in ended.out
+    assert "bring outputs/prod/sealed/m1.key to /etc/kgen/seal.key of the machine by another way" in ended.out
 
 
 @pytest.mark.parametrize("by_reference", [False, True])

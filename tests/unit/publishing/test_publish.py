@@ -92,11 +92,14 @@ def test_objects_are_encrypted_and_named_by_their_content(aws, published):
         assert content == (published / "publish/objects" / key).read_bytes()
 
 
+@pytest.mark.parametrize("secrets", ["embedded", "sealed"])
 @pytest.mark.parametrize("image", ["embedded", "baked"])
 @pytest.mark.parametrize("machine", ["m1", "w1", "workers"])
-def test_a_stub_makes_the_files_of_the_whole_document(aws, rendered, kgen, here, metadata, tmp_path, image, machine):
+def test_a_stub_makes_the_files_of_the_whole_document(
+    aws, rendered, kgen, here, metadata, tmp_path, image, machine, secrets
+):
     with (here / "prod.yaml").open("a") as file:
-        file.write(f"image: {{runner: {image}}}\n")
+        file.write(f"image: {{runner: {image}}}\nuserData: {{secrets: {secrets}}}\n")
     assert kgen("render", "prod.yaml").code == 0
     assert kgen(*PUBLISH).code == 0
     code, said, at = boot(rendered, machine, metadata, tmp_path)
