@@ -107,7 +107,17 @@ def _master(cluster: Cluster, machine: Machine, may_start_empty: bool) -> dict[s
 
 
 def _node(cluster: Cluster, machine: Machine) -> dict[str, Any]:
-    return {"server": cluster.server, "node": {"metadata": _annotations(cluster, machine)}}
+    asked = {"imds": imds(cluster)} if machine.join_from == "ssm" else {}
+    return {"server": cluster.server, **asked, "node": {"metadata": _annotations(cluster, machine)}}
+
+
+def imds(cluster: Cluster) -> str:
+    """Return the URL of EC2's metadata service that machines ask: by IPv6 if the cluster has no IPv4.
+
+    Source: EC2 user guide, "Access instance metadata for an EC2 instance".
+    """
+    has_ipv4 = any(network.version == 4 for network in cluster.networking.service_subnets)
+    return f"http://{'169.254.169.254' if has_ipv4 else '[fd00:ec2::254]'}/latest/"
 
 
 def _annotations(cluster: Cluster, machine: Machine) -> dict[str, dict[str, str]]:

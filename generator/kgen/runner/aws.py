@@ -16,17 +16,16 @@ def reply(url: str, headers: dict[str, str], method: str = "GET", body: Optional
     return request.urlopen(request.Request(url, body, headers, method=method), timeout=10).read().decode()  # type: ignore[no-any-return]
 
 
-def metadata(path: str) -> str:
-    """Return what the metadata service says."""
-    url = "http://169.254.169.254/latest/"
-    token = reply(url + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
-    return reply(url + "meta-data/" + path, {"X-aws-ec2-metadata-token": token})
+def metadata(imds: str, path: str) -> str:
+    """Return what the metadata service, whose URL is ``imds``, says."""
+    token = reply(imds + "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
+    return reply(imds + "meta-data/" + path, {"X-aws-ec2-metadata-token": token})
 
 
-def credentials() -> dict[str, str]:
+def credentials(imds: str) -> dict[str, str]:
     """Return the credentials of the instance's role."""
     roles = "iam/security-credentials/"
-    return json.loads(metadata(roles + metadata(roles)))  # type: ignore[no-any-return]
+    return json.loads(metadata(imds, roles + metadata(imds, roles)))  # type: ignore[no-any-return]
 
 
 def signed(url: str, region: str, keys: Any, service: str, method: str = "GET", body: bytes = b"", **more: str) -> Any:

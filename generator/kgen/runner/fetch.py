@@ -16,11 +16,14 @@ HINTS = {
 }
 
 
-def fetch(url: str, region: str) -> str:
-    """Return the object, whose sha256 ends ``url``. What may pass is tried again for ten minutes."""
+def fetch(imds: str, region: str, url: str) -> str:
+    """Return the object, whose sha256 ends ``url``. ``imds`` is the URL of the metadata service.
+
+    What may pass is tried again for ten minutes.
+    """
     for left in range(60, -1, -1):
         try:
-            text = reply(url, signed(url, region, credentials(), "s3"))
+            text = reply(url, signed(url, region, credentials(imds), "s3"))
             break
         except (OSError, ValueError) as error:
             code = getattr(error, "code", 0)

@@ -13,13 +13,18 @@ from hashlib import sha256
 from .aws import credentials, reply, signed
 
 
-def fetch(url: str, region: str, name: str) -> str:
-    """Return the program in the secret ``name``. What may pass is tried again for ten minutes."""
+def fetch(imds: str, region: str, url: str, name: str) -> str:
+    """Return the program in the secret ``name``. ``imds`` is the URL of the metadata service.
+
+    What may pass is tried again for ten minutes.
+    """
     body = json.dumps({"SecretId": name}).encode()
     more = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
     for left in range(60, -1, -1):
         try:
-            text = reply(url, signed(url, region, credentials(), "secretsmanager", "POST", body, **more), "POST", body)
+            text = reply(
+                url, signed(url, region, credentials(imds), "secretsmanager", "POST", body, **more), "POST", body
+            )
             text = gzip.decompress(base64.b64decode(json.loads(text)["SecretBinary"])).decode()
             break
         except (OSError, ValueError) as error:

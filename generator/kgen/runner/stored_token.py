@@ -12,14 +12,19 @@ from .base import Pending, Run, wait
 from .files import put, text_of
 
 TOKEN = "[a-z0-9]{6}[.][a-z0-9]{16}"
+# In these domains the service has IPv6 addresses, too: "AWS Systems Manager endpoints and quotas".
+DUAL_STACK = {"amazonaws.com": "api.aws", "amazonaws.com.cn": "api.amazonwebservices.com.cn"}
 
 
-def parameter(name: str) -> str:
-    """Return the bootstrap token in a parameter of this machine's region."""
-    region = metadata("placement/region")
-    url = f"https://ssm.{region}.{metadata('services/domain')}/"
+def parameter(imds: str, name: str) -> str:
+    """Return the bootstrap token in a parameter of this machine's region. ``imds`` is the metadata service's URL."""
+    region = metadata(imds, "placement/region")
+    domain = metadata(imds, "services/domain")
+    if "[" in imds:
+        domain = DUAL_STACK.get(domain, domain)
+    url = f"https://ssm.{region}.{domain}/"
     try:
-        found = call(url, region, "ssm", "AmazonSSM.GetParameter", {"Name": name, "WithDecryption": True})
+        found = call(imds, url, region, "ssm", "AmazonSSM.GetParameter", {"Name": name, "WithDecryption": True})
         value = str(found["Parameter"]["Value"])
     except (ValueError, KeyError, TypeError):
         raise Pending(f"{url} gives no answer that can be read")
@@ -39,6 +44,7 @@ def token(run: Run) -> None:
             if "registered" in run.finished:
                 # The kubelet has its certificate: nothing needs the token.
                 continue
-            content[number] = wait(run, "the bootstrap token", partial(parameter, piece["ssm"]), 900, hint)
+            fetch_it = partial(parameter, run.body["imds"], piece["ssm"])
+            content[number] = wait(run, "the bootstrap token", fetch_it, 900, hint)
             if "files" in run.finished:
                 put(run, path, text_of(run, path, content), int(mode, 8))

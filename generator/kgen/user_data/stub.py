@@ -16,15 +16,13 @@ from typing import Any, Literal
 
 from kgen import __version__, engine, resources
 from kgen.facts import names
-from kgen.firstboot import program
+from kgen.firstboot import parameters, program
 from kgen.model import Cluster
 from kgen.payload import Payload
 from kgen.secrets_bundle.model import SealKey
 from kgen.user_data import document, sealing
 
 FETCH_PATH = names.RUNNER_PATH.with_name("fetch.py")
-_METADATA, _METADATA_WITHOUT_IPV4 = "http://169.254.169.254/", "http://[fd00:ec2::254]/"
-"""The metadata service of EC2 (EC2 user guide, "Access instance metadata"): a program for both would be too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,8 @@ def stub_text(cluster: Cluster, payload: Payload, store: Store, name: str, users
     """Return the user-data of a machine whose object is ``name`` in ``store``."""
     modules = {"s3": ("aws", "fetch"), "secretsmanager": ("aws", "fetch_secret")}[store.service]
     fetch = program.joined(modules, with_comments=False).strip("\n")
-    if all(network.version == 6 for network in cluster.networking.service_subnets):
-        fetch = fetch.replace(_METADATA, _METADATA_WITHOUT_IPV4)
-    arguments = (
-        [f"{store.url}/{name}", store.region] if store.service == "s3" else [f"{store.url}/", store.region, name]
-    )
-    call = f"exec(fetch{tuple(arguments)!r})\n"
+    what = [f"{store.url}/{name}"] if store.service == "s3" else [f"{store.url}/", name]
+    call = f"exec(fetch{(parameters.imds(cluster), store.region, *what)!r})\n"
     keys = document.user_keys(payload.cloud_init)
     return engine.render(
         "cloud-init/stub.yaml.j2",

@@ -1,6 +1,7 @@
 """An S3 over real HTTP (moto's server), and a metadata service as EC2 has it (IMDSv2)."""
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -48,6 +49,9 @@ def aws(moto, monkeypatch, here):  # noqa: F811
     return client
 
 
+ABOUT_THE_PLACE = {"/latest/meta-data/placement/region": REGION, "/latest/meta-data/services/domain": "amazonaws.com"}
+
+
 class Metadata(BaseHTTPRequestHandler):
     """IMDSv2: a token by PUT, then the role's credentials with it."""
 
@@ -59,8 +63,8 @@ class Metadata(BaseHTTPRequestHandler):
         roles = "/latest/meta-data/iam/security-credentials/"
         if self.headers["X-aws-ec2-metadata-token"] != "the-token":
             self.answer(401, "")
-        elif self.path == "/latest/meta-data/placement/region":
-            self.answer(200, REGION)
+        elif self.path in ABOUT_THE_PLACE:
+            self.answer(200, ABOUT_THE_PLACE[self.path])
         elif self.server.role is None or not self.path.startswith(roles):
             self.answer(404, "")
         else:
@@ -77,14 +81,28 @@ class Metadata(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def metadata():
-    """A metadata service; ``role`` is the name of the instance's role and its credentials, None: it has none."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+class ByIPv6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+def serve(make, address, host):
+    server = make((address, 0), Metadata)
     server.role = ("machines", {"AccessKeyId": "ASIA", "SecretAccessKey": "key", "Token": "session"})
-    server.url = f"http://127.0.0.1:{server.server_port}"
+    server.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def metadata():
+    """A metadata service; ``role`` is the name of the instance's role and its credentials, None: it has none."""
+    yield from serve(ThreadingHTTPServer, "127.0.0.1", "127.0.0.1")
+
+
+@pytest.fixture
+def metadata_by_ipv6():
+    """A metadata service at an IPv6 address."""
+    yield from serve(ByIPv6, "::1", "[::1]")

@@ -363,6 +363,7 @@ class Answers:
         return io.BytesIO(answer)
 
 
+IMDS = "http://169.254.169.254/latest/"
 ROLE = (
     b"token",
     b"machines",
@@ -388,10 +389,10 @@ def test_what_may_pass_is_tried_again(capsys, monkeypatch, answers, code, senten
     monkeypatch.setattr(urllib.request, "urlopen", Answers(*answers))
     url = "https://b.s3.eu-central-1.amazonaws.com/k/" + hashlib.sha256(b"x").hexdigest()
     if code is None:
-        assert names["fetch"](url, REGION) == "x"
+        assert names["fetch"](IMDS, REGION, url) == "x"
     else:
         with pytest.raises(SystemExit) as ended:
-            names["fetch"](url, REGION)
+            names["fetch"](IMDS, REGION, url)
         assert ended.value.code == code
     assert sentence in capsys.readouterr().out
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import boto3
 import pytest
 import yaml
+from botocore.config import Config
 from tests import clusters
 from tests.unit.publishing.conftest import REGION
 from tests.unit.runner import scratch
@@ -20,6 +21,7 @@ from kgen.facts import names
 from kgen.firstboot import payload_json, program
 from kgen.payload import StoredToken
 from kgen.publishing.parameter_store import put_token
+from kgen.runner.stored_token import DUAL_STACK
 
 TOKEN = "abcdef.0123456789abcdef"
 LATER = "fedcba.fedcba9876543210"
@@ -53,15 +55,13 @@ def machine(moto, metadata, tmp_path):
 
     def make(python=(sys.executable, "-I", "-S"), **changes):
         made = told()
-        body = scratch.body_for_this_host(made, server="https://127.0.0.1:1", **{"waitFactor": 0.001, **changes})
+        asked = {"imds": f"{metadata.url}/latest/", "waitFactor": 0.001}
+        body = scratch.body_for_this_host(made, server="https://127.0.0.1:1", **{**asked, **changes})
         machine = Scratch(tmp_path, body, python)
         source = program.program("node", with_comments=False, extras=program.extras(clusters.one_master(), made))
-        for here, there in {
-            "http://169.254.169.254": metadata.url,
-            "f\"https://ssm.{region}.{metadata('services/domain')}/\"": f"'{moto}/'",
-        }.items():
-            assert here in source
-            source = source.replace(here, there)
+        url = 'f"https://ssm.{region}.{domain}/"'
+        assert url in source
+        source = source.replace(url, f"'{moto}/'; print('asked', {url})")
         machine.put("usr/local/lib/kgen/firstboot.py", source)
         machine.put("etc/kgen/payload.json", payload_json.text_of(body, made.format))
         return machine
@@ -79,9 +79,50 @@ def test_the_token_is_fetched_at_boot(ssm, machine, suite):
     made = machine(python_of(suite))
     code, output = made.run()
     assert (code, made.status()["step"]) == (3, "endpoint"), output
+    assert f"asked https://ssm.{REGION}.amazonaws.com/" in output
     assert token_of(made) == TOKEN
     assert (made.root / BOOTSTRAP).stat().st_mode & 0o777 == 0o600
     assert TOKEN not in output + json.dumps(made.status()) + (made.root / "etc/kgen/payload.json").read_text()
+
+
+def test_without_ipv4_nothing_is_asked_by_ipv4(ssm, machine, metadata, metadata_by_ipv6):
+    put_token("prod", "workers", TOKEN)
+    metadata.role = None
+    made = machine(imds=f"{metadata_by_ipv6.url}/latest/")
+    code, output = made.run()
+    assert (code, made.status()["step"]) == (3, "endpoint"), output
+    assert f"asked https://ssm.{REGION}.api.aws/" in output
+    assert token_of(made) == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("services", "address", "asked"),
+    [
+        ("10.96.0.0/12", "10.0.0.11", "169.254.169.254"),
+        ("10.96.0.0/12,fd00:2::/112", "[10.0.0.11, fd00::11]", "169.254.169.254"),
+        ("fd00:2::/112", "fd00::11", "[fd00:ec2::254]"),
+    ],
+)
+def test_a_pool_asks_where_its_cluster_has_addresses(kgen, here, services, address, asked):
+    text = (here / "prod.yaml").read_text().replace("10.0.0.11", address).replace("10.0.0.21", "fd00::21")
+    text = text.replace("  - {name: w1, role: node, address: fd00::21}\n", "")
+    text = text.replace("role: node}", "role: node, tokenFrom: ssm}")
+    (here / "prod.yaml").write_text(f'{text}networking: {{serviceSubnet: "{services}"}}\n')
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 0, ended.err
+    document = yaml.safe_load((here / "outputs/prod/user-data/workers.yaml").read_text())
+    (payload,) = (it["content"] for it in document["write_files"] if it["path"] == "/etc/kgen/payload.json")
+    assert json.loads(payload)["body"]["imds"] == f"http://{asked}/latest/"
+    assert '"imds"' not in (here / "outputs/prod/user-data/m1.yaml").read_text()
+
+
+def test_the_service_of_both_families_is_where_botocore_finds_it():
+    for region, domain in (("eu-central-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")):
+        found = [
+            boto3.client("ssm", region_name=region, config=Config(use_dualstack_endpoint=both)).meta.endpoint_url
+            for both in (False, True)
+        ]
+        assert found == [f"https://ssm.{region}.{each}" for each in (domain, DUAL_STACK[domain])]
 
 
 def test_a_later_run_has_a_fresh_token(ssm, machine):
