@@ -9,6 +9,7 @@ import hashlib
 import json
 import lzma
 import os
+import re
 import subprocess
 from typing import Any
 
@@ -30,7 +31,7 @@ def open_with(key: str, envelope: bytes) -> bytes:
         version = subprocess.run(["openssl", "version"], stdout=subprocess.PIPE).stdout.decode()
     except FileNotFoundError:
         version = "no openssl"
-    if not version.startswith("OpenSSL ") or version < "OpenSSL 3":
+    if not re.match("OpenSSL ([3-9]|[1-9][0-9])", version):
         error = f"a sealed payload needs OpenSSL 3 or newer, and this machine has {version.strip()}"
         raise Stop(PERSON_MUST_ACT, error, "install it: apt-get install openssl")
     return b""

@@ -139,18 +139,29 @@ def test_a_change_whose_checksum_is_changed_too_is_not_taken(machine):
     assert machine.ended()[0] == 2
 
 
-@pytest.mark.parametrize("there", [None, "OpenSSL 1.1.1w  11 Sep 2023", "LibreSSL 3.8.2"])
-def test_an_image_without_openssl_3_is_told_so(machine, tmp_path, there):
+def error_with(machine, tmp_path, version):
+    """Return the error where the only openssl opens nothing and has this version; None: there is no openssl."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    if there:
-        (programs / "openssl").write_text(f'#!/bin/sh\n[ "$1" = version ] && echo "{there}"\n')
+    if version:
+        (programs / "openssl").write_text(f'#!/bin/sh\n[ "$1" = version ] && echo "{version}"\n')
         (programs / "openssl").chmod(0o755)
     machine.put(KEY, OWN.key)
     command = ["/usr/bin/env", f"PATH={programs}", *machine.command()]
     code, _ = machine.checked(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
     assert code == 2
-    assert f"OpenSSL 3 or newer, and this machine has {there or 'no openssl'}" in machine.status()["error"]
+    return machine.status()["error"]
+
+
+@pytest.mark.parametrize("there", [None, "OpenSSL 1.1.1w  11 Sep 2023", "OpenSSL 0.9.8zh", "LibreSSL 3.8.2", "OpenSSL"])
+def test_an_image_without_openssl_3_is_told_so(machine, tmp_path, there):
+    error = error_with(machine, tmp_path, there)
+    assert f"OpenSSL 3 or newer, and this machine has {there or 'no openssl'}" in error
+
+
+@pytest.mark.parametrize("there", ["OpenSSL 3.0.2 15 Mar 2022", "OpenSSL 4.0.0", "OpenSSL 10.1.0", "OpenSSL 30.0.0"])
+def test_a_newer_openssl_is_not_blamed_for_a_wrong_key(machine, tmp_path, there):
+    assert "does not open this machine's payload" in error_with(machine, tmp_path, there)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", None])
