@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ REAL = ("real", "control_plane")
 # No deadline: a busy machine is no failure. No database of examples: workers that run at once would share its files.
 settings.register_profile("kgen", deadline=None, database=None)
 settings.load_profile("kgen")
+# A shell starts commands in the background with SIGINT ignored, and programs of the tests would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 HERE = Path(__file__).parent
