@@ -9,18 +9,20 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.boot.host import host, scaled
-from tests.boot.machines import Machine, Segment
+from tests.boot.host import KERNEL_ARGUMENTS, ROOT, host, scaled
+from tests.boot.machines import GATEWAY, Machine, Segment
 from tests.boot.packets import Watcher
 from tests.components import golang, machine_image
 
 # Emulated machines share two cores: they get long waits, and the checks stay as they are.
 PATIENCE = 900
+SERVE_PORT = 8080
 
 
 def chosen_seed() -> int:
@@ -109,6 +111,27 @@ class Cluster:
     def kgen(self, *words: str | Path, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Run kgen on the segment, outside the machines, in the cluster file's directory."""
         return self.segment.run(sys.executable, "-m", "kgen", *words, timeout=timeout, cwd=self.directory)
+
+    @contextmanager
+    def serve(self) -> Iterator[None]:
+        """Until the end of the block, let machines that have a ``mac`` start by iPXE: dnsmasq and ``kgen serve``."""
+        words = ("serve", "cluster.yaml", "--listen", f"{GATEWAY}:{SERVE_PORT}")
+        printed = self.kgen(*words, "--dhcp", "full")
+        assert printed.returncode == 0, printed.stderr
+        configuration = self.directory / "dnsmasq.conf"
+        configuration.write_text(printed.stdout, encoding="utf-8")
+        files = (f"--dhcp-leasefile={self.directory}/leases", f"--pid-file={self.directory}/dnsmasq.pid")
+        dnsmasq = ("dnsmasq", "--no-daemon", f"--conf-file={configuration}", *files)
+        boot = ("--boot-files", machine_image.base(self.generation.suite), "--append", f"{ROOT} {KERNEL_ARGUMENTS}")
+        serve = (sys.executable, "-m", "kgen", *words, *boot, "--json")
+        running = self.segment.running
+        with running(self.directory / "dnsmasq.log", *dnsmasq), running(self.directory / "serve.log", *serve):
+            yield
+
+    def served(self) -> list[dict[str, str]]:
+        """Return the events that ``kgen serve`` has printed so far. Its first line says where it listens."""
+        lines = (self.directory / "serve.log").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines[1:]]
 
     def wait(self, minutes: int) -> None:
         """Run ``kgen wait``, for at most ``minutes``, longer on a slow host."""

@@ -104,6 +104,17 @@ class Segment:
         """Run a command of the host's on the segment, for at most ``timeout`` seconds, longer on a slow host."""
         return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=scaled(timeout), cwd=cwd)
 
+    @contextmanager
+    def running(self, log: Path, *words: str | Path) -> Iterator[None]:
+        """Run a command on the segment until the end of the block, with its output in ``log``."""
+        with log.open("wb") as output, log.with_suffix(".errors").open("wb") as errors:
+            process = subprocess.Popen(self.command(*words), stdout=output, stderr=errors, cwd=log.parent)
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait()
+
 
 class Machine:
     """One machine: a disk over a generation's image, a NoCloud seed, a console log, a guest agent."""

@@ -1,4 +1,7 @@
-"""One master, one node, from power-on to Ready; then a node that joins with stock kubeadm. The tests run in order."""
+"""One master, one node, from power-on to Ready; then a node that joins with stock kubeadm. The tests run in order.
+
+The master has its document on a disc. The node has a disk and nothing else: it starts by iPXE.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from tests.boot.clusters import Cluster
+from tests.boot.clusters import SERVE_PORT, Cluster
 from tests.boot.machines import GATEWAY, Segment
 from tests.boot.packets import Watcher
 from tests.components import containers
@@ -34,8 +37,9 @@ controllerManager: {extraArgs: [{name: leader-elect, value: "false"}]}
 scheduler: {extraArgs: [{name: leader-elect, value: "false"}]}
 machines:
   - {name: m1, role: master, address: 10.88.0.11}
-  - {name: w1, role: node, address: 10.88.0.21, labels: {rack: r7}}
+  - {name: w1, role: node, address: 10.88.0.21, mac: "52:54:00:00:00:15", labels: {rack: r7}}
 """
+DHCP = {("udp", GATEWAY, 67), ("udp", "255.255.255.255", 67), ("udp", "255.255.255.255", 68)}
 PLAN_SECONDS = 600
 JOINED_LINE = "  - {name: w2, role: node, address: 10.88.0.22}\n"
 
@@ -49,8 +53,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         with Watcher(segment, cluster.directory) as cluster.watcher:
             master.power_on()
             master.wait_for("end of the first boot", lambda: "kgen: done" in master.console(), 1500)
-            cluster.machine("w1", NODE, cpus=1, memory=2048).power_on()
-            yield cluster
+            node = cluster.machine("w1", NODE, cpus=1, memory=2048)
+            node.from_network = True
+            with cluster.serve():
+                node.power_on()
+                yield cluster
 
 
 def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
@@ -63,13 +70,27 @@ def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
     assert [taint["key"] for taint in nodes["m1"]["spec"]["taints"]] == ["node-role.kubernetes.io/control-plane"]
 
 
+def test_the_node_has_started_by_ipxe(cluster: Cluster) -> None:
+    cluster.until(
+        "a report of its end", lambda: any("cloud-init has ended" in each["text"] for each in cluster.served())
+    )
+    events = cluster.served()
+    assert {each["address"] for each in events} <= {"10.88.0.21", None}
+    texts = [each["text"].partition(" (")[0] for each in events if each["event"] == "served"]
+    assert texts[0] == "got its boot script"
+    assert texts.count("took user-data") == 1
+    assert any(each["stage"] == "first boot" and "step" in each["text"] for each in events)
+    assert not [each for each in events if each["event"] == "refused"]
+
+
 def test_machines_talk_only_to_each_other(cluster: Cluster) -> None:
-    """From power-on to Ready nothing is asked of the world; names are asked of the server that the network names."""
+    """From power-on to Ready nothing is asked of the world but what the network names: DHCP, names, `kgen serve`."""
     seen = cluster.watcher.seen()
     assert ("tcp", "10.88.0.11", 6443) in seen  # the node's
     strangers = {each for each in seen if not each[1].startswith(("10.88.0.11", "10.88.0.21", "10.244."))}
     # Whoever looks on asks from the gateway's address, and may be told by ICMP that nobody is there.
-    assert strangers <= {("tcp", GATEWAY, 53), ("udp", GATEWAY, 53), ("icmp", GATEWAY, 0)}
+    ours = {("tcp", GATEWAY, 53), ("udp", GATEWAY, 53), ("icmp", GATEWAY, 0), ("tcp", GATEWAY, SERVE_PORT)}
+    assert strangers <= ours | DHCP
 
 
 def test_runner_is_done_and_cloud_init_agrees(cluster: Cluster) -> None:
@@ -183,6 +204,7 @@ def test_a_node_is_rebuilt_after_its_token_has_expired(cluster: Cluster) -> None
     machine.kill()
     machine.new_disk()
     machine.console_log.unlink()
+    machine.from_network = False  # `kgen serve` gives a document once
     machine.power_on()
     machine.wait_for("its finding", lambda: "bootstrap token has expired" in machine.console(), 600)
     assert "kgen token renew" in machine.console()

@@ -15,7 +15,6 @@ import pytest
 
 from tests.boot.clusters import Cluster
 from tests.boot.machines import GATEWAY, Machine, Segment
-from tests.boot.test_pxe import running
 from tests.components import cache, debian, machine_image
 
 pytestmark = [pytest.mark.boot, pytest.mark.soak]
@@ -87,11 +86,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         }.items():
             patch.setenv(name, value)
         segment.run("ip", "address", "add", "169.254.169.254/32", "dev", "br0")
-        (directory / "metadata").mkdir()
-        server = segment.command(sys.executable, "-m", "moto.server", "--host", GATEWAY, "--port", "5000")
-        stack.enter_context(running(server, directory))
-        metadata = segment.command(sys.executable, "-c", METADATA)
-        stack.enter_context(running(metadata, directory / "metadata"))
+        server = ("-m", "moto.server", "--host", GATEWAY, "--port", "5000")
+        stack.enter_context(segment.running(directory / "moto.log", sys.executable, *server))
+        stack.enter_context(segment.running(directory / "metadata.log", sys.executable, "-c", METADATA))
         made = segment.run(sys.executable, "-c", MAKE_BUCKET)
         assert made.returncode == 0, made.stderr
         cluster = Cluster(segment, directory, CLUSTER.format(version=generation.kubernetes), generation)
