@@ -476,9 +476,11 @@ def _settle(root: Item, path: Path) -> None:
         wrong = [_at_source(problem, root) for problem in problems if problem.code in _WRONG_TYPE]
         if wrong := [problem for problem in wrong if problem is not None]:
             raise ProblemsError(wrong)
+        # Find all places before the first item is commented out: indexes count what is not commented out.
+        ways = [outline.follow(root, problem.field) for problem in problems]
         is_changed = False
-        for problem in problems:
-            is_changed |= _settle_one(problem, root, path, decided)
+        for problem, way in zip(problems, ways, strict=True):
+            is_changed |= _settle_one(problem, way, path, decided)
         if not is_changed:
             return
 
@@ -499,12 +501,14 @@ def _at_source(problem: Problem, root: Item) -> Problem | None:
     return Problem(place.file, place.line, place.column, problem.field, problem.code, message, hint)
 
 
-def _settle_one(problem: Problem, root: Item, path: Path, decided: set[tuple[str, str]]) -> bool:
-    """Comment the item of a problem out, or remark on it if it has to stay. Return whether anything changed."""
-    way = outline.follow(root, problem.field)
+def _settle_one(problem: Problem, way: Sequence[Item], path: Path, decided: set[tuple[str, str]]) -> bool:
+    """Comment the item of a problem out, or remark on it if it has to stay. Return whether anything changed.
+
+    ``way`` leads from the root to the item.
+    """
     target = way[-1]
     is_elsewhere = problem.file != str(path)
-    if is_elsewhere or target is root or problem.code == "K102" or _KEPT.fullmatch(problem.field):
+    if is_elsewhere or len(way) == 1 or problem.code == "K102" or _KEPT.fullmatch(problem.field):
         where = f"{problem.file}:{problem.line}: " if is_elsewhere else ""
         if (problem.field, problem.code) not in decided and not (problem.code == "K316" and target.remarks):
             target.decide(where + problem.message, problem.hint, code=problem.code)

@@ -249,6 +249,22 @@ def test_what_a_cluster_file_cannot_say_is_commented_out(fields, kind, decision)
     load_text(result.text, "cluster.yaml")
 
 
+def test_two_wrong_entries_of_a_list_leave_its_other_entries():
+    names = ["nope", "profiling", "nada", "enable-priority-and-fairness"]
+    arguments = ", ".join(f"{{name: {name}, value: 'false'}}" for name in names)
+    result = imported(MASTER + CLUSTER + f"apiServer: {{extraArgs: [{arguments}]}}")
+    assert [name for name in names if f"no argument {name}:" in " ".join(decided(result))] == ["nope", "nada"]
+    written = yaml.safe_load(result.text)["apiServer"]["extraArgs"]
+    assert [argument["name"] for argument in written] == ["profiling", "enable-priority-and-fairness"]
+
+
+def test_two_problems_of_one_field_leave_the_fields_beside_it():
+    fields = "maxPods: 50\nshutdownGracePeriodCriticalPods: 1ms"
+    result = imported(MASTER + CLUSTER, of(fields, kind="KubeletConfiguration"))
+    assert [line.partition(":")[0] for line in decided(result)] == ["2.yaml"] * 2
+    assert yaml.safe_load(result.text)["kubelet"] == {"maxPods": 50}
+
+
 @pytest.mark.parametrize(
     ("given", "written"),
     [
