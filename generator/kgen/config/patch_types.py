@@ -14,7 +14,7 @@ from kgen.config import typed
 from kgen.config.typed import Mismatch, Path, Types
 from kgen.model import Patch
 
-_TYPES = {
+KINDS = {
     "etcd": "Pod",
     "kube-apiserver": "Pod",
     "kube-controller-manager": "Pod",
@@ -23,12 +23,14 @@ _TYPES = {
     "corednsdeployment": "Deployment",
     "kubeproxydaemonset": "DaemonSet",
 }
+"""The kinds of the objects that patches change, by target."""
+
 _WITH_VALUE = ("add", "replace", "test")
 
 
 def mismatches(patch: Patch, types: Types) -> Iterator[Mismatch]:
     """Yield what does not fit the types of the patch's target, with paths inside the patch."""
-    notation = _TYPES[patch.target]
+    notation = KINDS[patch.target]
     if patch.kind == "json":
         for number, operation in enumerate(patch.body):
             yield from _operation(operation, notation, types, (number,))

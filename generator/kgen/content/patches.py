@@ -2,7 +2,8 @@
 
 Strategic merge is that of Kubernetes' ``apimachinery/pkg/util/strategicpatch``, its order of lists included, with the
 directives ``$patch`` and ``$retainKeys``; the others are refused. Kubernetes takes the lists that are merged from its
-types; here they are a table. A value's spelling stays the patch's: kubeadm writes ``500m`` for a CPU of ``0.5``.
+types; here they are a table. kubeadm reads a patched object into Go's types and writes it again, but not the kubelet's
+configuration, which stays as the patches make it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Any
 import yaml
 
 from kgen import engine
+from kgen.config import patch_types
+from kgen.content.decoded import decoded
 from kgen.errors import Problem, ProblemsError
+from kgen.facts import programs
 from kgen.model import Cluster, Machine, Patch
 
 _MERGE_KEYS = {
@@ -37,6 +41,7 @@ _MERGE_KEYS = {
 A KubeletConfiguration has none of these; its lists are replaced, as all others.
 """
 
+_NEVER_DECODED = "kubeletconfiguration"
 _IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"))
 
 
@@ -57,12 +62,15 @@ def patched(cluster: Cluster, target: str, value: dict[str, Any], machine: Machi
         ProblemsError: a patch cannot be applied, or makes another object of it.
     """
     result: Any = value
-    for patch in of(cluster, machine, target):
+    applied = of(cluster, machine, target)
+    for patch in applied:
         try:
             result = _KINDS[patch.kind](result, patch.body)
             _check_identity(value, result)
         except _RefusedError as error:
             raise ProblemsError([_problem(patch, str(error))]) from None
+    if applied and target != _NEVER_DECODED:
+        result = decoded(result, patch_types.KINDS[target], programs.of(cluster.kubernetes_version).types)
     return dict(result)
 
 
@@ -132,10 +140,14 @@ def _strategic(value: Any, patch: Any) -> Any:
             result.pop(key, None)
         elif isinstance(old, dict) and isinstance(new, dict):
             result[key] = _strategic(old, new)
-        elif isinstance(new, list) and key in _MERGE_KEYS:
-            result[key] = _merged_lists(old if isinstance(old, list) else [], new, _MERGE_KEYS[key])
+        elif isinstance(old, list) and isinstance(new, list) and key in _MERGE_KEYS:
+            result[key] = _merged_lists(old, new, _MERGE_KEYS[key])
         else:
-            result[key] = _bare(new)
+            created = _created({key: new})
+            if created:
+                result[key] = created[key]
+            else:
+                result.pop(key, None)
     return result
 
 
@@ -161,8 +173,23 @@ def _retained(patch: Mapping[str, Any], value: Mapping[str, Any]) -> Iterable[st
     return [str(key) for key in keys]
 
 
+def _is_directive(value: Any) -> bool:
+    return isinstance(value, dict) and bool(_directive(value))
+
+
+def _created(value: Any) -> Any:
+    """Return what a patch creates where nothing was: its value without nulls and without objects with ``$patch``."""
+    if isinstance(value, list):
+        return [_created(item) for item in value if not _is_directive(item)]
+    if not isinstance(value, dict):
+        return value
+    _directive(value)
+    kept = {key: new for key, new in value.items() if new is not None and not key.startswith("$")}
+    return {key: _created(new) for key, new in kept.items() if not _is_directive(new)}
+
+
 def _bare(value: Any) -> Any:
-    """Return the value that a patch creates at an empty place: without its nulls and directives."""
+    """Return the item that a patch adds to a list: without its nulls and directives."""
     if isinstance(value, list):
         return [_bare(item) for item in value]
     if not isinstance(value, dict):
@@ -177,14 +204,17 @@ def _merged_lists(old: list[Any], patch: list[Any], merge_key: str) -> list[Any]
     The patch's order wins; a new item comes before what is only in ``old``.
     """
     kept, new = list(old), []
+    is_replaced = False
     for item in patch:
         directive = _directive(item) if isinstance(item, dict) else ""
         if directive == "replace":
-            kept = []
+            is_replaced = True
         elif directive == "delete":
             kept = [other for other in kept if _key(other, merge_key) != _key(item, merge_key)]
         else:
             new.append(item)
+    if is_replaced:
+        return [_bare(item) for item in new]
     before = [_key(item, merge_key) for item in kept]  # keys can repeat: port 53 of TCP and UDP
     wanted = [_key(item, merge_key) for item in new]
     for key, item in zip(wanted, new, strict=True):

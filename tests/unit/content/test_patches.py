@@ -106,6 +106,23 @@ def test_addons_are_patched(cluster_of):
     assert by_name["DaemonSet", "kube-proxy"]["spec"]["minReadySeconds"] == 7
 
 
+def test_a_patched_addon_has_canonical_quantities(cluster_of):
+    patch = "- {op: add, path: /spec/template/spec/containers/0/resources, value: {limits: {memory: 0.5Gi}}}"
+    cluster = cluster_of({"kubeproxydaemonset+json.yaml": patch})
+    bodies = [each.body for each in objects.api_objects(cluster, ("abcdef.0123456789abcdef",))]
+    (body,) = (body for body in bodies if body["kind"] == "DaemonSet")
+    assert body["spec"]["template"]["spec"]["containers"][0]["resources"] == {"limits": {"memory": "512Mi"}}
+    assert "status" not in body
+
+
+def test_a_replaced_list_is_the_patchs(cluster_of):
+    mounts = "[{$patch: replace}, {name: a, mountPath: /a}, {name: b, mountPath: /a}]"
+    cluster = cluster_of(
+        {"kube-apiserver.yaml": f"spec: {{containers: [{{name: kube-apiserver, volumeMounts: {mounts}}}]}}"}
+    )
+    assert [each["name"] for each in manifest(cluster)["spec"]["containers"][0]["volumeMounts"]] == ["a", "b"]
+
+
 def test_a_patched_configuration_that_the_kubelet_refuses_is_reported(cluster_of):
     text = "---\nenforceNodeAllocatable: [pods, kube-reserved]\nfeatureGates: {A: true}"
     cluster = cluster_of({"kubeletconfiguration.yaml": text})
