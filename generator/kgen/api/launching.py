@@ -83,14 +83,33 @@ def to_remove(cluster: Cluster, recorded: Mapping[str, Any], kept: Collection[st
     return tuple(name for name in recorded.get(FACT, {}).get("names", ()) if name not in names)
 
 
-def remove(cluster: Cluster, recorded: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Delete these templates.
+def old_versions(cluster: Cluster, recorded: Mapping[str, Any], removed: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of the old versions of each recorded template that has any and is not ``removed``.
 
     Raises:
         KgenError: EC2 refuses.
     """
-    if names:
-        LaunchTemplates(cluster.name, recorded[FACT]["region"]).remove(names)
+    names = [name for name in recorded.get(FACT, {}).get("names", ()) if name not in removed]
+    if not names:
+        return {}
+    templates = LaunchTemplates(cluster.name, recorded[FACT]["region"])
+    found = {name: templates.old_versions(name) for name in names}
+    return {name: numbers for name, numbers in found.items() if numbers}
+
+
+def remove(
+    cluster: Cluster, recorded: Mapping[str, Any], names: Sequence[str], versions: Mapping[str, Sequence[int]]
+) -> None:
+    """Delete these templates, and these versions of others.
+
+    Raises:
+        KgenError: EC2 refuses.
+    """
+    if names or versions:
+        templates = LaunchTemplates(cluster.name, recorded[FACT]["region"])
+        templates.remove(names)
+        for name, numbers in versions.items():
+            templates.remove_versions(name, numbers)
 
 
 def without(recorded: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

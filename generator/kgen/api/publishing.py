@@ -155,12 +155,16 @@ def publish(
 
 @dataclass(frozen=True, slots=True)
 class UnpublishResult:
-    """The keys and launch templates that were removed, and the keys left; with ``dry_run``, what would be removed."""
+    """The keys and launch templates that were removed, and the keys left; with ``dry_run``, what would be removed.
+
+    ``versions`` are the numbers of removed versions of the templates that are left.
+    """
 
     url: str
     removed: tuple[str, ...]
     left: tuple[str, ...]
     templates: tuple[str, ...]
+    versions: Mapping[str, tuple[int, ...]]
 
 
 def unpublish(
@@ -168,7 +172,8 @@ def unpublish(
 ) -> UnpublishResult:
     """Remove the launch templates and the objects that the lock file says were published, and the stubs.
 
-    ``old_only`` keeps the objects that the stubs in ``output`` fetch, and the templates of these machines.
+    ``old_only`` keeps the objects that the stubs in ``output`` fetch, and the templates of these machines. Of those
+    templates, it removes the versions that kgen made and that are older than the default one.
 
     Raises:
         ProblemsError, InputError: the cluster file is wrong, or nothing was published.
@@ -184,8 +189,11 @@ def unpublish(
     left = [key for key in every if old_only and key in current]
     removed = [key for key in every if key not in left]
     templates = launching.to_remove(cluster, recorded, published_machines(root) if old_only else ())
+    versions = launching.old_versions(cluster, recorded, templates) if old_only else {}
     if not dry_run:
-        launching.remove(cluster, recorded, templates)  # first: no machine starts with a stub whose object is gone
+        launching.remove(
+            cluster, recorded, templates, versions
+        )  # first: no machine starts with a stub whose object is gone
         there = Target(recorded["to"], recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
         PLACES[there.to](there).remove(set(removed), prefix(cluster))
         if not left:
@@ -194,7 +202,7 @@ def unpublish(
         if SEALED in recorded:
             facts[SEALED] = [key for key in recorded[SEALED] if key in left]
         _write_section(root, BUCKET_SECTION, launching.without(facts, templates) if left else {})
-    return UnpublishResult(url_of(recorded), tuple(removed), tuple(left), templates)
+    return UnpublishResult(url_of(recorded), tuple(removed), tuple(left), templates, versions)
 
 
 def policies(

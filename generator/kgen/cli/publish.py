@@ -140,14 +140,20 @@ def _as_json(result: PublishResult, *, dry_run: bool) -> dict[str, Any]:
 
 @click.command(short_help="Remove from AWS what `kgen publish` put there.")
 @arguments.CLUSTER_FILE
-@click.option("--old", "old_only", is_flag=True, help="Keep what the present stubs fetch.")
+@click.option(
+    "--old",
+    "old_only",
+    is_flag=True,
+    help="Keep what the present stubs fetch, and the present versions of launch templates.",
+)
 @click.option("--dry-run", is_flag=True, help="Remove nothing; print what would be removed.")
 @arguments.output("Where the stubs are.")
 @arguments.JSON
 def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, as_json: bool) -> None:
     """Remove the objects and launch templates that kgen.lock.json says were published, and the stubs.
 
-    An object is removed with all its versions.
+    An object is removed with all its versions. --old also deletes the versions of launch templates that kgen made and
+    that are older than the default one.
 
     Machines that are done need them no more. A machine that starts later with a stub cannot fetch what is removed.
     """
@@ -157,10 +163,14 @@ def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, a
     if as_json:
         facts = {"url": result.url, "dryRun": dry_run, "removed": result.removed, "left": result.left}
         facts["launchTemplates"] = result.templates
+        facts["launchTemplateVersions"] = result.versions
         console.out(json.dumps(facts, indent=2))
         return
+    deleted = "delete" if dry_run else "deleted"
     for name in result.templates:
-        console.out(f"{'delete' if dry_run else 'deleted'}  launch template {name}")
+        console.out(f"{deleted}  launch template {name}")
+    for name, numbers in result.versions.items():
+        console.out(f"{deleted}  launch template {name}, version {', '.join(map(str, numbers))}")
     if dry_run:
         for key in result.removed:
             console.out(f"remove  {result.url}/{key}")

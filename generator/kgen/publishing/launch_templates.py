@@ -1,6 +1,7 @@
 """Launch templates of EC2, one for each machine and pool: its stub as user-data, its image, no metadata for pods.
 
 A template gets a new version only when its content changed: the description of a version is the sha256 of its data.
+By that description kgen also knows which versions it made.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,6 +27,11 @@ IMAGE_TAG = "kgen:recipe"
 """The tag of an AMI that has the sha256 of the recipe it was made by; `kgen bake` makes Packer set it."""
 CLUSTER_TAG = "kgen:cluster"
 _MACHINE_TAG = "kgen:machine"
+_OWN = re.compile(r"sha256:[0-9a-f]{64}")
+"""The descriptions of versions that kgen made."""
+_MOST_AT_ONCE = 200
+"""https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html"""
+_NO_VERSION = "launchTemplateVersionDoesNotExist"
 _METADATA = {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1}
 """The stub asks by IMDSv2. With a hop limit of 1 the answers do not reach pods."""
 
@@ -96,7 +103,7 @@ class TemplateChange:
 
     @property
     def digest(self) -> str:
-        """Return the description of the version with this data."""
+        """Return the description of the version with this data, which ``_OWN`` matches."""
         return f"sha256:{hashlib.sha256(json.dumps(self.data, sort_keys=True).encode()).hexdigest()}"
 
 
@@ -199,6 +206,35 @@ class LaunchTemplates:
                 latest = made["LaunchTemplateVersion"]
             number = str(latest["VersionNumber"])
             self._ec2.client.modify_launch_template(LaunchTemplateId=change.template_id, DefaultVersion=number)
+
+    def old_versions(self, name: str) -> tuple[int, ...]:
+        """Return the numbers of the versions that kgen made and that are older than the default one.
+
+        A template that is not there, or not this cluster's, has none.
+        """
+        default = self._there[name]["DefaultVersionNumber"] if name in self._there and self._is_own(name) else 1
+        if default == 1:
+            return ()
+        with self._ec2.refusals.to(f"list the versions of the launch template {name}"):
+            pages = self._ec2.client.get_paginator("describe_launch_template_versions").paginate(
+                LaunchTemplateId=self._there[name]["LaunchTemplateId"], MaxVersion=str(default - 1)
+            )
+            found = [each for page in pages for each in page["LaunchTemplateVersions"]]
+        return tuple(sorted(it["VersionNumber"] for it in found if _OWN.fullmatch(it.get("VersionDescription") or "")))
+
+    def remove_versions(self, name: str, numbers: Sequence[int]) -> None:
+        """Delete these versions of the template."""
+        for start in range(0, len(numbers), _MOST_AT_ONCE):
+            what = f"delete versions of the launch template {name}"
+            with self._ec2.refusals.to(what):
+                answer = self._ec2.client.delete_launch_template_versions(
+                    LaunchTemplateId=self._there[name]["LaunchTemplateId"],
+                    Versions=[str(number) for number in numbers[start : start + _MOST_AT_ONCE]],
+                )
+            for failed in answer.get("UnsuccessfullyDeletedLaunchTemplateVersions", ()):
+                code, message = failed["ResponseError"]["Code"], failed["ResponseError"].get("Message", "")
+                if code != _NO_VERSION:
+                    raise self._ec2.refusals.sentence(what, code, message)
 
     def remove(self, names: Sequence[str]) -> None:
         """Delete those of these templates that are there and this cluster's."""

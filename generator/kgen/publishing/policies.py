@@ -58,7 +58,10 @@ def launch_templates(cluster: str, region: str = "") -> list[Policy]:
     """Return the publisher's statements for launch templates: it changes those with the cluster's tag only."""
     every = f"arn:{_partition(region)}:ec2:{region or '*'}:*:launch-template/*"
     create = _statement(("ec2:CreateLaunchTemplate", "ec2:CreateTags"), every)
-    change = ("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate", "ec2:DeleteLaunchTemplate")
+    change = (
+        *("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"),
+        *("ec2:DeleteLaunchTemplate", "ec2:DeleteLaunchTemplateVersions"),
+    )
     return [
         _statement(("ec2:DescribeImages", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"), "*"),
         {**create, "Condition": {"StringEquals": {f"aws:RequestTag/{CLUSTER_TAG}": cluster}}},

@@ -8,6 +8,10 @@ import sys
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError as MotoError
+from moto.ec2.models import launch_templates as moto_templates
+from moto.ec2.responses import EC2Response as MotoResponses
 from tests.unit.publishing.conftest import BUCKET, REGION
 
 from kgen.errors import InputError, KgenError
@@ -143,6 +147,80 @@ def test_unpublish_deletes_the_templates(ec2, baked, kgen, here):
     assert kgen("unpublish", "prod.yaml", "--dry-run").out.count("delete  launch template") == 2
     assert kgen("unpublish", "prod.yaml").code == 0
     assert names(ec2) == ["mine"]
+
+
+@pytest.fixture
+def can_delete_versions(monkeypatch):
+    """Give moto the operation DeleteLaunchTemplateVersions as EC2's API reference describes it."""
+
+    def delete(self):
+        template = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
+        wanted = [int(number) for number in self._get_param("Versions")]
+        if template.default_version_number in wanted:
+            raise MotoError("InvalidLaunchTemplateVersion.Default", "the default version cannot be deleted")
+        there = {version.number for version in template.versions}
+        template.versions = [version for version in template.versions if version.number not in wanted]
+        gone = [number for number in wanted if number not in there]
+        failed = [{"VersionNumber": it, "ResponseError": {"Code": "launchTemplateVersionDoesNotExist"}} for it in gone]
+        return ActionResult({"UnsuccessfullyDeletedLaunchTemplateVersions": failed})
+
+    def version(self, wanted):
+        numbers = {"$latest": self.versions[-1].number, "$default": self.default_version_number}
+        number = numbers.get(str(wanted).lower(), wanted)
+        return next(each for each in self.versions if each.number == int(number))
+
+    def create(self, data, description):
+        number = self.versions[-1].number + 1 if self.versions else 1
+        self.versions.append(moto_templates.LaunchTemplateVersion(self, number, data, description))
+        return self.versions[-1]
+
+    monkeypatch.setattr(MotoResponses, "delete_launch_template_versions", delete, raising=False)
+    monkeypatch.setattr(moto_templates.LaunchTemplate, "get_version", version)
+    monkeypatch.setattr(moto_templates.LaunchTemplate, "default_version", lambda self: version(self, "$default"))
+    monkeypatch.setattr(moto_templates.LaunchTemplate, "create_version", create)
+
+
+def versions(ec2, name):
+    found = ec2.describe_launch_template_versions(LaunchTemplateName=name)["LaunchTemplateVersions"]
+    return {each["VersionNumber"]: each.get("VersionDescription", "")[:7] for each in found}
+
+
+def test_old_versions_that_kgen_made_are_deleted_on_demand(ec2, baked, kgen, here, can_delete_versions):
+    mine = "kgen/prod/m1"
+    for size in ("large", "xlarge"):
+        (here / "ec2.json").write_text(json.dumps({**SETTINGS, "m1": {"InstanceType": f"m7i.{size}"}}))
+        assert kgen(*TEMPLATES).code == 0
+    for description in ("by hand", "sha256:of mine"):
+        data = {"ImageId": baked[1]}
+        ec2.create_launch_template_version(
+            LaunchTemplateName=mine, VersionDescription=description, LaunchTemplateData=data
+        )
+    for size in ("2xlarge", "4xlarge"):
+        (here / "ec2.json").write_text(json.dumps({**SETTINGS, "m1": {"InstanceType": f"m7i.{size}"}}))
+        assert kgen(*TEMPLATES).code == 0
+    ec2.modify_launch_template(LaunchTemplateName=mine, DefaultVersion="5")
+    before = versions(ec2, mine)
+    assert before == dict(enumerate(["sha256:", "sha256:", "by hand", "sha256:", "sha256:", "sha256:"], 1))
+    ended = kgen("unpublish", "prod.yaml", "--old", "--dry-run")
+    assert (ended.code, "delete  launch template kgen/prod/m1, version 1, 2\n" in ended.out) == (0, True)
+    assert "kgen/prod/w1" not in ended.out
+    assert versions(ec2, mine) == before
+    assert json.loads(kgen("unpublish", "prod.yaml", "--old", "--json").out)["launchTemplateVersions"] == {mine: [1, 2]}
+    assert list(versions(ec2, mine)) == [3, 4, 5, 6]
+    assert default(ec2, mine)["VersionNumber"] == 5
+    assert "version" not in kgen("unpublish", "prod.yaml", "--old").out
+    assert kgen(*TEMPLATES, "--dry-run").out.count("launch template") == 1
+    assert kgen(*TEMPLATES).code == 0
+    assert default(ec2, mine)["VersionNumber"] == 6
+
+
+def test_a_version_that_ec2_keeps_is_a_sentence(ec2, baked, kgen, here, can_delete_versions):
+    assert kgen(*TEMPLATES).code == 0
+    templates = LaunchTemplates("prod")
+    templates.remove_versions("kgen/prod/m1", [7])  # somebody else was faster
+    with pytest.raises(KgenError) as caught:
+        templates.remove_versions("kgen/prod/m1", [1])
+    assert caught.value.message.startswith("EC2 of eu-central-1 refuses to delete versions of the launch template")
 
 
 def test_without_the_option_templates_keep_their_stubs_and_a_warning_says_so(ec2, baked, kgen):
