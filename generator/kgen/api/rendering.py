@@ -53,7 +53,8 @@ class RenderResult:
     ``reissued`` pairs certificates with the reason. ``earlier`` has the sha256 of each machine's document in the last
     render, and is empty for the first. ``discarded`` is the fingerprint of the cluster CA that ``new_cluster``
     replaced, ``old_bundle`` where its bundle is kept. ``has_seeds``: there are seeds. ``has_run``: kgen
-    has seen the cluster run. ``by_reference``: machines get stubs. ``seals``: their payloads are sealed.
+    has seen the cluster run. ``new_tokens`` are the pools that got a token of their own.
+    ``by_reference``: machines get stubs. ``seals``: their payloads are sealed.
     ``bundle_is_missing`` is only true of a check, which then could not compute anything: ``documents`` and ``files``
     are empty.
     """
@@ -69,6 +70,7 @@ class RenderResult:
     has_bridge: bool = False
     has_seeds: bool = False
     has_run: bool = False
+    new_tokens: tuple[str, ...] = ()
     by_reference: bool = False
     seals: bool = False
     discarded: str = ""
@@ -146,6 +148,7 @@ def render(
             has_bridge=loaded.cluster.networking.plugin == "bridge",
             has_seeds=bool(target.lock.section(SEED_SECTION).files),
             has_run=populated.bundle.seen_running is not None,
+            new_tokens=tuple(name for name in loaded.cluster.pool_tokens if f"poolTokens.{name}" in populated.created),
             by_reference=loaded.cluster.secrets_by_reference,
             seals=loaded.cluster.seals,
             discarded=str(target.lock.section(SECTION).facts.get("caFingerprint", "")) if new_cluster else "",

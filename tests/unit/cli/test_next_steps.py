@@ -180,6 +180,24 @@ def test_value_that_a_running_cluster_cannot_take_is_a_warning_before_the_write(
     assert "K914" not in kgen("render", "prod.yaml").err
 
 
+@pytest.mark.parametrize("has_run", [False, True])
+def test_a_running_cluster_must_learn_the_tokens_of_pools(kgen, rendered, here, has_run):
+    if has_run:
+        running.record_running(here / "prod.yaml")
+    text = (here / "prod.yaml").read_text().replace("role: node}\n", "role: node, bootstrapToken: {ttl: 1h}}\n", 1)
+    for number in (1, 2):
+        (here / "prod.yaml").write_text(text + "  - {name: gpu, role: node, bootstrapToken: {ttl: 1h}}\n")
+        told = [line for line in next_of(kgen("render", "prod.yaml")) if "kgen token" in line]
+        assert told == (
+            [
+                "next: the running cluster does not know the new tokens yet: "
+                "`kgen token renew prod.yaml --pool workers --pool gpu`"
+            ]
+            if has_run and number == 1
+            else []
+        )
+
+
 def test_upgrade_that_skips_a_minor_is_a_warning_and_the_next_minor_is_none(kgen, here):
     edit(here / "prod.yaml", ("v1.37.2", "v1.34.1"))
     kgen("render", "prod.yaml")
