@@ -53,7 +53,8 @@ def sample(kind: Any) -> Any:
         return {"a": sample(kind.value)}
     if isinstance(kind, Choice):
         return kind.values[-1]
-    texts = {components.DURATION: "1m0s", components.DURATION_TEXT: "1m0s"}
+    durations = components.DURATION, components.DURATION_TEXT, components.DURATION_OR_NANOSECONDS
+    texts = dict.fromkeys(durations, "1m0s")
     texts |= {components.QUANTITY: "1", components.QUANTITY_TEXT: "1"}
     return texts.get(kind) or samples.get(type(kind), "x")
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kgen.config import values
-from kgen.reader.kinds import Boolean, Choice, Integer, Kind, Number, Text
+from kgen.reader import scalars
+from kgen.reader.kinds import Boolean, Choice, Integer, Kind, Number, Schema, Text
 from kgen.reader.objects import Field, Foreign, ListOf, MapOf, Object
+from kgen.reader.report import Report
+from kgen.reader.tree import Node, Scalar
 
 TEXT = Text()
 BOOLEAN = Boolean()
@@ -28,6 +32,25 @@ DURATION_TEXT = Text(values.duration_text, "a duration like 1m30s", is_unambiguo
 QUANTITY_TEXT = Text(values.quantity, "a quantity like 500m, 1Gi or 5%", is_unambiguous=True)
 """Durations and quantities that are plain text to kubeadm: it writes them as they are."""
 TEXTS = ListOf(TEXT)
+
+
+@dataclass(frozen=True)
+class DurationOrNanoseconds(Text):
+    """A duration as a text, or as a number without quotes, which stands for nanoseconds."""
+
+    def read(self, node: Node, report: Report) -> Any:
+        """Return the text as Go writes it, or the number."""
+        is_number = isinstance(node, Scalar) and node.is_plain and scalars.resolve(node.text) == "integer"
+        return INT64.read(node, report) if is_number else super().read(node, report)
+
+    def schema(self) -> Schema:
+        """Return a string or an integer."""
+        return {"type": ["string", "integer"]}
+
+
+DURATION_OR_NANOSECONDS = DurationOrNanoseconds(
+    values.go_duration_text, "a duration like 1m30s, or nanoseconds", is_unambiguous=True
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +109,12 @@ _OUTPUT = _object(
 )
 _LOGGING = _object(
     _omitempty("format", TEXT, "The format of log lines: text or json.", "text"),
-    _written("flushFrequency", DURATION, "The longest time between two flushes of the log.", "5s"),
+    _written(
+        "flushFrequency",
+        DURATION_OR_NANOSECONDS,
+        "The longest time between two flushes of the log. A number without a unit stands for nanoseconds.",
+        "5s",
+    ),
     _written("verbosity", UINT32, "The level of detail of the log, from 0 to about 10.", "0"),
     _omitempty(
         "vmodule",

@@ -25,7 +25,8 @@ def canonical(text: str) -> str:
     terms = _TERM.findall(digits)
     if not terms or "".join(number + unit for number, unit in terms) != digits:
         return text
-    return sign + _spell(sum(_nanoseconds(number) * _UNITS[unit] // 10**9 for number, unit in terms))
+    nanoseconds = sum(_nanoseconds(number) * _UNITS[unit] // 10**9 for number, unit in terms)
+    return (sign if nanoseconds else "") + _spell(nanoseconds)
 
 
 def _nanoseconds(number: str) -> int:

@@ -140,15 +140,14 @@ def duration(text: str) -> timedelta:
 
 
 def duration_text(text: str) -> str:
-    """Return the text of a duration, for configuration that is passed on as it is."""
-    duration(text)
+    """Return the text of a duration, for configuration that is passed on as it is. It may be negative."""
+    duration(text.removeprefix("-"))
     return text
 
 
 def go_duration_text(text: str) -> str:
-    """Return the text of a duration as Go writes it."""
-    duration(text)
-    return durations.canonical(text)
+    """Return the text of a duration as Go writes it. It may be negative: the program that reads it decides."""
+    return durations.canonical(duration_text(text))
 
 
 def absolute_path(text: str) -> str:

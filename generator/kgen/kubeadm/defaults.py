@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kgen.config import durations
+from kgen.config.components import KUBE_PROXY, KUBELET
 from kgen.config.fields import CLUSTER
 from kgen.config.load import load_text
 from kgen.content import addons, kubelet
 from kgen.facts import names, versions
 from kgen.kubeadm.outline import Item, item
-from kgen.reader.kinds import Invalid, Text
+from kgen.reader.kinds import Choice, Invalid, Text
 from kgen.reader.objects import ListOf, MapOf, Object
 
 WITHOUT_FIELD: Mapping[str, Any] = {
@@ -87,12 +88,23 @@ def _drop_zeros(given: Item, default: Any) -> None:
             given.take(str(key))
 
 
+def _drop_empty_choices(given: Item, kind: Object) -> None:
+    """Remove the empty texts that stand for the default of a field with a closed set of values."""
+    for key, child in given.children:
+        row = kind.by_key.get(str(key))
+        if row is not None and isinstance(row.kind, Object):
+            _drop_empty_choices(child, row.kind)
+        elif row is not None and isinstance(row.kind, Choice) and child.value == "":
+            given.take(str(key))
+
+
 _ANY_CLUSTER = """\
 apiVersion: kgen/v1
 name: any
 kubernetesVersion: {version}
 machines: [{{name: any, role: master, address: 192.0.2.1}}]
 """
+_FIELDS = {"kubelet": KUBELET, "kubeProxy": KUBE_PROXY}
 _HARMLESS = {"kubelet": {"cgroupDriver": "systemd"}, "kubeProxy": {"enableProfiling": False}}
 
 
@@ -105,6 +117,7 @@ def component(key: str, document: Item) -> Item:
     anything = load_text(_ANY_CLUSTER.format(version=versions.newest()), "").cluster
     made = {"kubelet": kubelet.configuration, "kubeProxy": addons.kube_proxy_configuration}
     drop(document, COMPONENTS[key])
+    _drop_empty_choices(document, _FIELDS[key])
     _drop_zeros(document, made[key](anything))
     return document if document.value else item(_HARMLESS[key], document.place)
 
