@@ -34,11 +34,20 @@ def test_names_that_are_not_there_are_a_warning_with_an_unknown_patch_release():
         ("kubelet: {clusterDNS: [10.96.0.11]}", "kubelet.clusterDNS"),
         ("kubelet: {clusterDomain: example.com}", "kubelet.clusterDomain"),
         ("kubelet: {healthzBindAddress: 0.0.0.0}", "kubelet.healthzBindAddress"),
+        ("kubelet: {healthzPort: 0}", "kubelet.healthzPort"),
+        ("kubelet: {clusterDNS: []}", "kubelet.clusterDNS"),
+        ("kubelet: {authentication: {webhook: {enabled: false}}}", "kubelet.authentication.webhook.enabled"),
         ("networking: {podSubnet: 10.1.0.0/16}\nkubeProxy: {clusterCIDR: 10.2.0.0/16}", "kubeProxy.clusterCIDR"),
     ],
 )
 def test_values_that_kubeadm_warns_about_are_a_warning(text, field):
     assert warnings(text) == [("K931", field)]
+
+
+def test_a_warning_shows_values_as_the_file_has_them():
+    text = "kubelet: {clusterDNS: [1.1.1.1], authentication: {anonymous: {enabled: true}}}"
+    anonymous, dns = (problem.message.partition(":")[0] for problem in load(text).warnings[::-1])
+    assert (anonymous, dns) == ("true instead of false", '["1.1.1.1"] instead of ["10.96.0.10"]')
 
 
 def test_kubeadms_own_values_are_no_warning():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,15 +87,25 @@ def warnings(facts: Facts, report: Report) -> None:
             value: Any = holder.get(path[0])
             for step in path[1:]:
                 value = value.get(step) if isinstance(value, dict) else None
-            if value and value not in wanted:
-                message = f"{shown(str(value))} instead of {one_of(map(str, wanted))}: {reason}"
+            if value not in (None, "", *wanted):
+                message = f"{_plain(value)} instead of {one_of(map(_plain, wanted))}: {reason}"
                 report.warn(facts.below(*path, holder=holder), "K931", message, "remove it, unless you mean it")
+
+
+def _plain(value: Any) -> str:
+    """Return a value as a cluster file has it."""
+    return shown(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _expected(facts: Facts) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...], str]]:
     """Yield a field, its right values, and what another value means (kubeadm's package ``componentconfigs``)."""
     yield ("kubelet", "authentication", "anonymous", "enabled"), (False,), "everybody may ask the kubelet"
     yield ("kubelet", "authorization", "mode"), ("Webhook",), "everybody who is known to the kubelet may do everything"
+    yield (
+        ("kubelet", "authentication", "webhook", "enabled"),
+        (True,),
+        "the kubelet knows nobody who comes with a token, such as metrics-server",
+    )
     yield ("kubelet", "readOnlyPort"), (0,), "everybody may read what runs on the machine"
     yield (
         ("kubelet", "healthzBindAddress"),
