@@ -83,6 +83,8 @@ RULES: tuple[Rule, ...] = (
     programs.gates,
     programs.admission_plugins,
     programs.controllers,
+    programs.tls,
+    programs.authorizers,
     file_arguments.files_are_mounted,
     file_arguments.files_are_there,
     apiserver_files.keys_stand_alone,

@@ -97,6 +97,8 @@ RESERVED = (
 SUCCESSORS = (
     *((component, "address", "use bind-address") for component in _CONTROL_PLANE),
     *((component, "port", "use secure-port") for component in _CONTROL_PLANE),
+    ("apiServer", "insecure-bind-address", "remove it: the API server serves with TLS only"),
+    ("apiServer", "insecure-port", "remove it: the API server serves with TLS only"),
     ("apiServer", "service-account-api-audiences", "use api-audiences"),
     ("controllerManager", "experimental-cluster-signing-duration", "use cluster-signing-duration"),
     (

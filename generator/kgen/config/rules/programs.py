@@ -1,4 +1,4 @@
-"""Rules about what the programs of the version have: values of arguments, feature gates, admission plugins.
+"""Rules about what the programs of the version have: values of arguments, feature gates, admission plugins, ciphers.
 
 The tables come from the programs themselves (``kgen.facts.programs``). Nothing is refused while the version could not
 be read.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
 
 from kgen.config import gate_checks, own_values, unknown_names
 from kgen.config.rules.arguments import PROGRAMS, given
@@ -23,7 +24,24 @@ _BOOLEANS = ("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FAL
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DURATION = re.compile(r"[+-]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)")
-_BITS = {"int32": (-(2**31), 2**31), "int": (-(2**63), 2**63), "int64": (-(2**63), 2**63), "uint32": (0, 2**32)}
+_BITS = {
+    "int32": (-(2**31), 2**31),
+    "int": (-(2**63), 2**63),
+    "int64": (-(2**63), 2**63),
+    "uint": (0, 2**64),
+    "uint32": (0, 2**32),
+    "Level": (0, 2**31),
+}
+_PORTS = re.compile(r"([0-9]+)(?:([-+])([0-9]+))?")
+_AUTHORIZERS = {
+    "AlwaysAllow": "",
+    "AlwaysDeny": "",
+    "ABAC": "authorization-policy-file",
+    "Webhook": "authorization-webhook-config-file",
+    "RBAC": "",
+    "Node": "",
+}
+"""The modes of kube-apiserver's ``authorization-mode``, and the argument with the file that a mode needs."""
 _GATES_FLAG = "feature-gates"
 _WOULD_NOT_START = "the program would not start"
 
@@ -54,7 +72,27 @@ def _wrong(value: str, flag_type: str) -> str:
         return "" if _NUMBER.fullmatch(value) else "a number"
     if flag_type == "duration":
         return "" if _DURATION.fullmatch(value) else "a duration like 1h30m"
+    if flag_type == "ip":
+        return "" if not value or _is_address(value.strip()) else "an IP address"
+    if flag_type == "portRange":
+        return "" if not value.strip() or _are_ports(value.strip()) else "a range of ports like 30000-32767"
     return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text)) and "%" not in text
+    except ValueError:
+        return False
+
+
+def _are_ports(text: str) -> bool:
+    match = _PORTS.fullmatch(text)
+    if match is None:
+        return False
+    low, sign, other = int(match[1]), match[2], int(match[3] or 0)
+    high = low + other if sign == "+" else other if sign else low
+    return low <= high <= 65535
 
 
 def gates(facts: Facts, report: Report) -> None:
@@ -119,6 +157,48 @@ def controllers(facts: Facts, report: Report) -> None:
         if name != "*" and name not in programs.controllers:
             message = f"kube-controller-manager has no controller {shown(name)}"
             _unknown(facts, report, place, message, name, lambda table: table.controllers)
+
+
+def tls(facts: Facts, report: Report) -> None:
+    """The programs have the cipher suites and TLS versions that they are told to use."""
+    programs = facts.programs
+    if programs is None:
+        return
+    known: Mapping[str, tuple[str, Callable[[Programs], tuple[str, ...]]]] = {
+        "tls-cipher-suites": ("cipher suite", lambda table: table.tls_cipher_suites),
+        "tls-min-version": ("TLS version", lambda table: table.tls_versions),
+    }
+    for component, argument in given(facts):
+        name, value = argument.get("name"), argument.get("value")
+        if component not in PROGRAMS or name not in known or value is None or own_values.are_there(value):
+            continue
+        what, of_table = known[name]
+        for item in filter(None, value.split(",")):
+            if item not in of_table(programs):
+                message = f"{PROGRAMS[component]} has no {what} {shown(item)}"
+                _unknown(facts, report, argument.at("value"), message, item, of_table)
+
+
+def authorizers(facts: Facts, report: Report) -> None:
+    """The API server has every authorizer that it is told to ask, once, and the file that the authorizer needs."""
+    if facts.programs is None:
+        return
+    arguments = {argument.get("name") for argument in facts.root.section("apiServer").drafts("extraArgs")}
+    seen: set[str] = set()
+    for _, mode, place in _listed(facts, "apiServer", ("authorization-mode",)):
+        needed = _AUTHORIZERS.get(mode, "")
+        if mode not in _AUTHORIZERS:
+            _unknown(facts, report, place, f"kube-apiserver has no authorizer {shown(mode)}", mode, _all_authorizers)
+        elif mode in seen:
+            facts.refuse(report, place, "K363", f"the authorizer {mode} is given twice", "remove one of them")
+        elif needed and needed not in arguments:
+            message = f"the authorizer {mode} needs the argument {needed}"
+            facts.refuse(report, place, "K363", message, f"add {needed} to extraArgs, or remove {mode}")
+        seen.add(mode)
+
+
+def _all_authorizers(programs: Programs) -> tuple[str, ...]:
+    return tuple(_AUTHORIZERS)
 
 
 def _listed(facts: Facts, component: str, flags: tuple[str, ...]) -> Iterator[tuple[str, str, Node]]:
