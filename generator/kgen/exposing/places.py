@@ -158,6 +158,7 @@ def places(
             yield from _of_lab(machine, of_machine, in_seed, lab)
         if cluster.seals:
             yield from _of_seal(machine, lab)
+    yield from _of_gone(pipeline, found, published)
 
 
 def _of_machine(
@@ -223,6 +224,19 @@ def _of_stub(machine: Machine, passwords: Sequence[str], published: Published) -
         for each in passwords:
             for suffix in (".yaml.gz", ".yaml"):
                 yield each, Place("userData", str(stub.STUBS / f"{machine.name}{suffix}"), machine.name)
+
+
+def _of_gone(pipeline: Pipeline, found: Mapping[str, Secret], published: Published) -> Iterator[tuple[str, Place]]:
+    """Yield the places of secrets in the objects of nodes that are not in the cluster file any more.
+
+    They hold what every node is told. A cluster's masters are always those of its first render.
+    """
+    token = f"bootstrap token {blobs.join_token(pipeline.bundle, '').partition('.')[0]}"
+    told = [token, *(name for name, secret in found.items() if secret.reach == powers.PROXY[0])]
+    for machine in published.keys.keys() - {each.name for each in pipeline.cluster.documents}:
+        for key in published.keys[machine]:
+            if key not in published.sealed:
+                yield from ((each, Place("bucket", f"{published.url}/{key}", machine)) for each in told)
 
 
 def _of_seal(machine: Machine, lab: Lab | None) -> Iterator[tuple[str, Place]]:

@@ -74,6 +74,19 @@ def test_what_a_cluster_that_seals_publishes_is_sealed(aws, kgen, here):
     assert "bring outputs/prod/sealed/m1.key to /etc/kgen/seal.key of the machine by another way" in ended.out
 
 
+def test_what_is_published_of_a_node_that_is_gone_is_reported(aws, kgen, here):
+    (here / "prod.yaml").write_text(CLUSTER + MORE)
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
+    lines = (CLUSTER + MORE + SEALED).splitlines(keepends=True)
+    (here / "prod.yaml").write_text("".join(line for line in lines if "name: w1" not in line))
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
+    files, report = files_and_report(aws, kgen, here)
+    assert search(files, store.read(here / "prod.secrets.yaml"), given_in_the_file()) == listed(report)
+    assert "w1" in {place["machine"] for each in report["secrets"] for place in each["places"]}
+    assert kgen("unpublish", "prod.yaml", "--old").code == 0
+    assert kgen("exposure", "prod.yaml", "--fail-on", "bucket").code == 0
+
+
 @pytest.mark.parametrize("by_reference", [False, True])
 def test_no_secret_is_in_the_user_data_of_published_machines(aws, kgen, here, by_reference):
     if by_reference:
