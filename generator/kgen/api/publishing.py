@@ -27,6 +27,8 @@ from kgen.publishing.aws import session_region
 from kgen.publishing.launch_templates import TemplateChange
 from kgen.publishing.places import PLACES, PlaceName, Target
 from kgen.secrets_bundle import store
+from kgen.secrets_bundle.model import Bundle
+from kgen.user_data import sealing
 from kgen.user_data.stub import Store, prefix
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
@@ -91,6 +93,8 @@ def publish(
     if recorded and (recorded["to"], recorded["bucket"]) != (to, bucket):
         where = f"the bucket {recorded['bucket']}" if recorded["to"] == "s3" else "Secrets Manager"
         raise InputError(f"the cluster is published in {where}", f"run `kgen unpublish {cluster_file}` first")
+    if cluster.seals:
+        _refuse_other_keys(root, bundle, cluster_file)
     pipeline = Pipeline(cluster, bundle)
     target = PLACES[to](wanted)
     if recorded and to != "s3" and recorded["region"] != target.region:
@@ -269,6 +273,17 @@ def published_machines(root: Path) -> frozenset[str]:
 def published_files(root: Path) -> frozenset[str]:
     """Return the paths of the files that the last `kgen publish` wrote in ``root``."""
     return frozenset(_section(root, SECTION).files)
+
+
+def _refuse_other_keys(root: Path, bundle: Bundle, cluster_file: Path) -> None:
+    """Raise InputError unless the keys in ``root`` open what is sealed with those of ``bundle``."""
+    for name, key in bundle.seal_keys.items():
+        path = root / sealing.key_file(name)
+        with disk_errors(path):
+            content = path.read_bytes() if path.exists() else b""
+        if content != key.key.encode():
+            message = f"{path} is not the key that the secrets bundle has for {name}"
+            raise InputError(message, f"run `kgen render {cluster_file}`, and bring the machine that key")
 
 
 def _objects(pipeline: Pipeline, where: Store) -> Iterator[tuple[str, int]]:

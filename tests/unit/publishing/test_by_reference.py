@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from tests.secret_search import search
 from tests.unit.cli.test_exposure import CLUSTER, MORE, given_in_the_file
 from tests.unit.publishing.conftest import BUCKET
@@ -85,6 +86,23 @@ def test_what_is_published_of_a_node_that_is_gone_is_reported(aws, kgen, here):
     assert "w1" in {place["machine"] for each in report["secrets"] for place in each["places"]}
     assert kgen("unpublish", "prod.yaml", "--old").code == 0
     assert kgen("exposure", "prod.yaml", "--fail-on", "bucket").code == 0
+
+
+def test_nothing_is_sealed_for_another_key_than_the_rendered_one(aws, kgen, here):
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + SEALED)
+    assert kgen("render", "prod.yaml").code == 0
+    earlier = (here / "outputs/prod/sealed/w1.key").read_bytes()
+    bundle = yaml.safe_load((here / "prod.secrets.yaml").read_text())
+    del bundle["sealKeys"]["w1"]
+    (here / "prod.secrets.yaml").write_text(yaml.safe_dump(bundle))
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
+    for content in (earlier, b"", None):  # an older output directory, a torn key, no key
+        path = here / "outputs/prod/sealed/w1.key"
+        path.unlink() if content is None else path.write_bytes(content)
+        ended = kgen(*PUBLISH)
+        assert ended.code == 2
+        assert "outputs/prod/sealed/w1.key is not the key that the secrets bundle has for w1" in ended.err
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
 
 
 @pytest.mark.parametrize("by_reference", [False, True])
