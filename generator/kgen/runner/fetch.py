@@ -25,7 +25,7 @@ def fetch(imds: str, region: str, url: str) -> str:
         try:
             text = reply(url, signed(url, region, credentials(imds), "s3"))
             break
-        except (OSError, ValueError) as error:
+        except Exception as error:  # http.client has errors of its own, for an answer that was cut off
             code = getattr(error, "code", 0)
             print("kgen:", getattr(error, "url", url), error, HINTS.get(code, ""))
             if code == 301 or not left:

@@ -18,16 +18,18 @@ DUAL_STACK = {"amazonaws.com": "api.aws", "amazonaws.com.cn": "api.amazonwebserv
 
 def parameter(imds: str, name: str) -> str:
     """Return the bootstrap token in a parameter of this machine's region. ``imds`` is the metadata service's URL."""
-    region = metadata(imds, "placement/region")
-    domain = metadata(imds, "services/domain")
-    if "[" in imds:
-        domain = DUAL_STACK.get(domain, domain)
-    url = f"https://ssm.{region}.{domain}/"
     try:
+        region = metadata(imds, "placement/region")
+        domain = metadata(imds, "services/domain")
+        if "[" in imds:
+            domain = DUAL_STACK.get(domain, domain)
+        url = f"https://ssm.{region}.{domain}/"
         found = call(imds, url, region, "ssm", "AmazonSSM.GetParameter", {"Name": name, "WithDecryption": True})
         value = str(found["Parameter"]["Value"])
-    except (ValueError, KeyError, TypeError):
-        raise Pending(f"{url} gives no answer that can be read")
+    except OSError:
+        raise
+    except Exception as problem:  # http.client has errors of its own, for an answer that was cut off
+        raise Pending(f"EC2 or Parameter Store gives no answer that can be read: {type(problem).__name__}")
     if not re.fullmatch(TOKEN, value):
         raise Pending(f"the parameter {name} holds no bootstrap token")
     return value

@@ -73,7 +73,9 @@ class Metadata(BaseHTTPRequestHandler):
 
     def answer(self, code, text):
         self.send_response(code)
-        self.send_header("Content-Length", str(len(text)))
+        is_cut = self.server.cuts > 0
+        self.server.cuts -= is_cut
+        self.send_header("Content-Length", str(len(text) + is_cut))
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -88,6 +90,7 @@ class ByIPv6(ThreadingHTTPServer):
 def serve(make, address, host):
     server = make((address, 0), Metadata)
     server.role = ("machines", {"AccessKeyId": "ASIA", "SecretAccessKey": "key", "Token": "session"})
+    server.cuts = 0
     server.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -98,7 +101,11 @@ def serve(make, address, host):
 
 @pytest.fixture
 def metadata():
-    """A metadata service; ``role`` is the name of the instance's role and its credentials, None: it has none."""
+    """A metadata service.
+
+    ``role`` is the name of the instance's role and its credentials, None: it has none. The next ``cuts`` answers are
+    cut off.
+    """
     yield from serve(ThreadingHTTPServer, "127.0.0.1", "127.0.0.1")
 
 

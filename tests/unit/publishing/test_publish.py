@@ -348,6 +348,12 @@ def test_no_role_and_no_object_are_sentences_and_tried_again(aws, published, kge
     assert (code, said.count("HTTP Error 404")) == (1, 3)
 
 
+def test_an_answer_that_was_cut_off_is_asked_for_again(published, metadata, tmp_path):
+    metadata.cuts = 2
+    code, said, _ = boot(published, "w1", metadata, tmp_path)
+    assert (code, said.count("IncompleteRead"), "Traceback" in said) == (0, 2, False), said
+
+
 class Answers:
     """A stand-in for ``urlopen``: answers in order; a number is an HTTP error."""
 

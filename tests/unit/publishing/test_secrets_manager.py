@@ -69,10 +69,10 @@ def test_no_role_and_no_secret_are_said_and_tried_again(secrets, rendered, kgen,
 def test_a_changed_secret_does_not_run_and_is_put_again(secrets, rendered, kgen, metadata, tmp_path):
     assert kgen(*PUBLISH).code == 0
     (name,) = (name for name in names(secrets) if "/w1/" in name)
-    for bad in (gzip.compress(b"print('taken over')"), b"no gzip"):
+    for bad in (gzip.compress(b"print('taken over')"), b"no gzip", gzip.compress(b"cut off")[:-5]):
         secrets.put_secret_value(SecretId=name, SecretBinary=bad)
         code, said, at = boot(rendered, "w1", metadata, tmp_path, **{"range(60": "range(0"})
-        assert (code, "taken over" in said, at.exists()) == (1, False, False)
+        assert (code, "taken over" in said, "Traceback" in said, at.exists()) == (1, False, False, False)
         assert json.loads(kgen(*PUBLISH, "--json").out)["put"] == [name]
     assert boot(rendered, "w1", metadata, tmp_path)[0] == 0
 

@@ -145,6 +145,16 @@ def test_a_machine_that_has_registered_asks_no_more(ssm, machine, metadata):
     assert made.status()["step"] != "token", (code, output)
 
 
+def test_an_answer_that_was_cut_off_is_asked_for_again(ssm, machine, metadata):
+    put_token("prod", "workers", TOKEN)
+    metadata.cuts = 2
+    made = machine(waitFactor=0.01)
+    code, output = made.run()
+    assert (code, made.status()["step"]) == (3, "endpoint"), output
+    assert "waiting for the bootstrap token: EC2 or Parameter Store gives no answer that can be read" in output
+    assert token_of(made) == TOKEN
+
+
 @pytest.mark.parametrize(
     ("there", "role", "said"),
     [
