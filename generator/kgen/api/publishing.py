@@ -32,6 +32,7 @@ from kgen.user_data import sealing
 from kgen.user_data.stub import Store, prefix
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+_SLASHES = 4  # in the key of an object
 SECTION = "publish"
 """The section of the lock file with the stubs."""
 BUCKET_SECTION = "bucket"
@@ -244,11 +245,19 @@ def recorded_bucket(root: Path) -> dict[str, Any]:
     if not facts:
         return {}
     facts = {"to": "s3", **facts}
-    texts = all(isinstance(facts.get(name), str) for name in ("bucket", "region", "kmsKey", "owner"))
-    mappings = all(isinstance(facts.get(name, {}), dict) for name in ("objects", launching.FACT))
-    sealed = facts.get(SEALED, [])
-    has_keys = isinstance(sealed, list) and all(isinstance(key, str) for key in sealed)
-    if facts["to"] not in PLACES or not (texts and mappings and has_keys and "objects" in facts):
+    try:
+        templates = facts.get(launching.FACT, {"region": "", "names": []})
+        texts = [facts[name] for name in ("bucket", "region", "kmsKey", "owner")]
+        texts += [templates["region"], *templates["names"], *facts.get(SEALED, [])]
+        is_sound = (
+            facts["to"] in PLACES
+            and isinstance(facts["objects"], dict)
+            and all(key.count("/") == _SLASHES for key in facts["objects"])
+            and all(isinstance(text, str) for text in texts)
+        )
+    except lock.MALFORMED as error:
+        raise lock.damaged(root / lock.FILE_NAME, root) from error
+    if not is_sound:
         raise lock.damaged(root / lock.FILE_NAME, root)
     return facts
 

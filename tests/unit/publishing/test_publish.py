@@ -197,6 +197,33 @@ def test_old_objects_stay_until_they_are_unpublished(aws, published, kgen, here)
     assert kgen("unpublish", "prod.yaml").code == 2
 
 
+VERBS = (PUBLISH, ("unpublish", "prod.yaml"), ("exposure", "prod.yaml"))
+DAMAGES = {
+    "no region": lambda facts: facts.pop("region"),
+    "an unknown place": lambda facts: facts.update(to=["s3"]),
+    "no objects": lambda facts: facts.update(objects=None),
+    "a list of objects": lambda facts: facts.update(objects=["a/b/c/d/e"]),
+    "a key that is no key of an object": lambda facts: facts["objects"].update(x=1),
+    "templates without a region": lambda facts: facts.update(launchTemplates={"names": []}),
+    "templates without names": lambda facts: facts.update(launchTemplates={"region": "r"}),
+    "names that are numbers": lambda facts: facts.update(launchTemplates={"region": "r", "names": [1]}),
+    "sealed keys that are objects": lambda facts: facts.update(sealed=[{}]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_record_is_a_sentence_and_nothing_is_removed(aws, published, kgen, damage):
+    before = keys(aws)
+    path = published / "kgen.lock.json"
+    found = json.loads(path.read_text())
+    DAMAGES[damage](found["sections"]["bucket"]["facts"])
+    path.write_text(json.dumps(found))
+    for words in VERBS:
+        ended = kgen(*words)
+        assert (ended.code, "kgen.lock.json is damaged" in ended.err) == (1, True), ended.err
+    assert keys(aws) == before
+
+
 def test_unpublish_removes_every_version_and_nothing_of_others(aws, rendered, kgen):
     aws.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     aws.put_object(Bucket=BUCKET, Key="kgen/prod/mine", Body=b"mine")
