@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -108,6 +108,7 @@ def publish(
     before: dict[str, int] = recorded.get("objects", {})
     objects = dict(_objects(pipeline, target.store))
     rendering.refuse_another_cluster(_section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file)
+    unknown = tuple(_unknown(target.keys(prefix(cluster)), {**before, **objects}, target.url, root))
     if not dry_run:
         # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
         facts: dict[str, Any] = {"to": to, "bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
@@ -140,7 +141,7 @@ def publish(
     if plan and not dry_run:
         for change in templates:
             plan.templates.make(change)
-    warnings = [*target.warnings, *(plan.warnings if plan else ())]
+    warnings = [*target.warnings, *unknown, *(plan.warnings if plan else ())]
     if not plan and launching.FACT in recorded:
         warnings.append("the launch templates keep their earlier stubs: --launch-templates FILE updates them")
     return PublishResult(
@@ -282,6 +283,16 @@ def published_machines(root: Path) -> frozenset[str]:
 def published_files(root: Path) -> frozenset[str]:
     """Return the paths of the files that the last `kgen publish` wrote in ``root``."""
     return frozenset(_section(root, SECTION).files)
+
+
+def _unknown(there: Iterable[str], known: Collection[str], url: str, root: Path) -> Iterator[str]:
+    """Yield a warning if objects are ``there`` that ``root`` does not record: nothing here would ever remove them."""
+    strange = sorted(key for key in there if key.count("/") == _SLASHES and key not in known)
+    if strange:
+        yield (
+            f"{root} does not record {len(strange):,} objects that are there, such as {url}/{strange[0]}: they are of "
+            "another output directory, or of another cluster with this name, and `kgen unpublish` leaves them there"
+        )
 
 
 def _refuse_other_keys(root: Path, bundle: Bundle, cluster_file: Path) -> None:

@@ -115,6 +115,14 @@ class Bucket:
                 **self._expected,
             )
 
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys of all objects that are there and begin with ``prefix``."""
+        with self._refusals.to(f"list {prefix}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=prefix, **self._expected
+            )
+            return [each["Key"] for page in pages for each in page.get("Contents", ())]
+
     def remove(self, keys: Collection[str], prefix: str) -> None:
         """Remove these objects, which begin with ``prefix``, with every version of them."""
         with self._refusals.to(f"list {prefix}"):

@@ -38,6 +38,9 @@ class Place(Protocol):
     def put(self, key: str, content: bytes) -> None:
         """Put the object."""
 
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that are there and begin with ``prefix``, if the place may be asked for them."""
+
     def remove(self, keys: Collection[str], prefix: str) -> None:
         """Remove these objects, whose keys begin with ``prefix``."""
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -195,6 +196,22 @@ def test_old_objects_stay_until_they_are_unpublished(aws, published, kgen, here)
     assert keys(aws) == []
     assert not (published / "publish").exists()
     assert kgen("unpublish", "prod.yaml").code == 2
+
+
+def test_objects_that_nothing_records_are_warned_of(aws, published, kgen, here):
+    aws.put_object(Bucket=BUCKET, Key="kgen/prod/mine", Body=b"mine")
+    assert "warning" not in kgen(*PUBLISH).err
+    shutil.rmtree(here / "outputs")
+    text = (here / "prod.yaml").read_text()
+    (here / "prod.yaml").write_text(text.replace("10.0.0.21}", "10.0.0.21, labels: {rack: r7}}"))
+    assert kgen("render", "prod.yaml").code == 0
+    for words in ((*PUBLISH, "--dry-run"), PUBLISH):
+        ended = kgen(*words)
+        assert ended.code == 0
+        assert "outputs/prod does not record 1 objects that are there, such as s3://clusters/kgen/prod/node/w1/" in (
+            ended.err
+        )
+    assert len(keys(aws)) == 5
 
 
 VERBS = (PUBLISH, ("unpublish", "prod.yaml"), ("exposure", "prod.yaml"))
