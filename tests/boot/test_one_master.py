@@ -71,9 +71,7 @@ def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
 
 
 def test_the_node_has_started_by_ipxe(cluster: Cluster) -> None:
-    cluster.until(
-        "a report of its end", lambda: any("cloud-init has ended" in each["text"] for each in cluster.served())
-    )
+    cluster.until("a report of its end", lambda: any(each["text"] == "done, step done" for each in cluster.served()))
     events = cluster.served()
     assert {each["address"] for each in events} <= {"10.88.0.21", None}
     texts = [each["text"].partition(" (")[0] for each in events if each["event"] == "served"]

@@ -188,13 +188,9 @@ class Registry:
         """Record that a transfer ended before the machine had everything; it may ask again."""
         self._advance(entry, entry.stage, f"broke off while it took {document}; it may take it again", address)
 
-    def reported(self, entry: Entry, text: str, address: str) -> None:
-        """Record what the first boot is doing now."""
-        self._advance(entry, "first boot", text, address)
-
-    def phoned_home(self, entry: Entry, address: str) -> None:
-        """Record that cloud-init has ended its last stage, in which the first boot runs."""
-        self._advance(entry, "first boot ended", "says that cloud-init has ended", address)
+    def reported(self, entry: Entry, text: str, address: str, *, is_done: bool = False) -> None:
+        """Record what the first boot is doing now, or that it is done."""
+        self._advance(entry, "first boot ended" if is_done else "first boot", text, address)
 
     def ready(self, name: str) -> None:
         """Record that the machine's Node is Ready."""
@@ -203,7 +199,7 @@ class Registry:
             self._advance(entry, "Ready", "is Ready", "")
 
     def _is_over(self, entry: Entry, document: str) -> bool:
-        if document in ("first-boot", "phone-home"):
+        if document == "first-boot":
             return False
         return document == "user-data" or self._clock() - (entry.taken_at or 0) > LATER_SECONDS
 

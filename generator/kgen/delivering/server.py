@@ -21,7 +21,7 @@ from typing import Any, Literal
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from kgen import engine, resources
+from kgen import resources
 from kgen.delivering import ipxe
 from kgen.delivering.acknowledgement import Acknowledgement, reset
 from kgen.delivering.registry import DOCUMENTS, Entry, Registry
@@ -189,8 +189,6 @@ class Service:
                 return await self._document(request, token, name, document)
             case [token, name, "first-boot"] if request.method == "POST":
                 return await self._first_boot(request, token, name)
-            case [token, name, "phone-home"] if request.method == "POST":
-                return self._phone_home(request, token, name)
         return _refused("unknown")
 
     def _boot_file(self, request: web.BaseRequest, path: Path) -> web.StreamResponse:
@@ -290,19 +288,10 @@ class Service:
             return _refused(entry)
         size = min(request.content_length or 0, _REPORT_BYTES)
         try:
-            text = _story(await request.content.readexactly(size))
-        except asyncio.IncompleteReadError:
-            text = ""
-        if not text:
+            phase, text = _story(await request.content.readexactly(size))
+        except (asyncio.IncompleteReadError, ValueError, TypeError, KeyError):
             return web.Response(status=400, text="this is no status.json of a first boot\n")
-        self._registry.reported(entry, text, _peer(request))
-        return web.Response(text="thank you\n")
-
-    def _phone_home(self, request: web.BaseRequest, token: str, name: str) -> web.StreamResponse:
-        entry = self._registry.admit(name, token, "phone-home", _peer(request))
-        if not isinstance(entry, Entry):
-            return _refused(entry)
-        self._registry.phoned_home(entry, _peer(request))
+        self._registry.reported(entry, text, _peer(request), is_done=phase == "done")
         return web.Response(text="thank you\n")
 
     def _base(self, request: web.BaseRequest) -> str:
@@ -319,29 +308,21 @@ class Service:
 
 
 def _vendor_data(url: str) -> bytes:
-    """Return vendor-data that reports the steps of the first boot, and the end of cloud-init's last stage.
-
-    Its program is a script, because the user-data's lists of commands and files replace those of vendor-data.
-    """
-    phone_home = {"url": f"{url}/phone-home", "post": ["instance_id", "hostname"], "tries": 3}
+    """Return vendor-data that sends the phases of the first boot: a script, which user-data does not replace."""
     report = resources.runner_source("report")
-    parts = (
-        ("text/cloud-config", f"#cloud-config\n{engine.to_yaml({'phone_home': phone_home})}"),
-        ("text/x-shellscript", f"#!/usr/bin/env python3\n{report}\n\nstart({f'{url}/first-boot'!r})\n"),
-    )
-    archive = [{"type": kind, "content": content} for kind, content in parts]
-    return f"#cloud-config-archive\n{engine.to_yaml(archive)}".encode()
+    return f"#!/usr/bin/env python3\n{report}\n\nstart({f'{url}/first-boot'!r})\n".encode()
 
 
-def _story(content: bytes) -> str:
-    """Return what a status.json of the first boot says, as a line; empty if it is none."""
-    try:
-        story = json.loads(content)
-        phase, step, error = (str(story[key]) for key in ("phase", "step", "error"))
-    except (ValueError, TypeError, KeyError):
-        return ""
+def _story(content: bytes) -> tuple[str, str]:
+    """Return the phase in a status.json of the first boot, and what it says as a line.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is none.
+    """
+    story = json.loads(content)
+    phase, step, error = (str(story[key]) for key in ("phase", "step", "error"))
     text = f"{phase}, step {step}" if step else phase
-    return _PRINTABLE.sub("?", f"{text}: {error}" if error else text)[:_MOST_OF_A_REPORT]
+    return phase, _PRINTABLE.sub("?", f"{text}: {error}" if error else text)[:_MOST_OF_A_REPORT]
 
 
 def _refused(why: Literal["unknown", "address", "taken"]) -> web.Response:

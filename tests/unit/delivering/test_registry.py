@@ -73,11 +73,11 @@ def test_user_data_is_taken_once_and_the_rest_a_while_longer(registry, clock):
     assert admitted(registry, "m1") is entry
     registry.took(entry, "user-data", 10, "10.0.0.11")
     assert admitted(registry, "m1") == "taken"
-    for document in ("vendor-data", "meta-data", "network-config", "phone-home"):
+    for document in ("vendor-data", "meta-data", "network-config", "first-boot"):
         assert admitted(registry, "m1", document) is entry
     clock.now += LATER_SECONDS + 1
     assert admitted(registry, "m1", "meta-data") == "taken"
-    assert admitted(registry, "m1", "phone-home") is entry
+    assert admitted(registry, "m1", "first-boot") is entry
 
 
 def test_stages_only_advance(registry, events):
@@ -88,7 +88,7 @@ def test_stages_only_advance(registry, events):
     registry.took(entry, "vendor-data", 1, "10.0.0.11")
     registry.ready("m1")
     registry.ready("m1")
-    registry.phoned_home(entry, "10.0.0.11")
+    registry.reported(entry, "done", "10.0.0.11", is_done=True)
     registry.ready("nobody")
     stages = [event.stage for event in events]
     assert stages == ["loader", "seed", "user-data taken", "user-data taken", "Ready", "Ready"]
