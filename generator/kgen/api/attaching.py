@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kgen.api import image, rendering, seeds
 from kgen.api.bundle import current_bundle
-from kgen.api.publishing import published_machines
+from kgen.api.publishing import has_stub, published_machines
 from kgen.config.load import load
 from kgen.emitters.stub import OBJECTS, STUBS
 from kgen.errors import InputError
@@ -112,8 +112,12 @@ def _stub(cluster_file: Path, cluster: Cluster, root: Path, machine: Machine) ->
         (target,) = (it for it in pipeline.cluster.documents if it.name == machine.name)
         payload = pipeline.payload(target)
         key = stub.key(pipeline.cluster, payload, stub.object_text(pipeline.cluster, payload, each.seal_keys))
-        if (root / OBJECTS / key).exists():
-            return root / STUBS / f"{machine.name}.yaml.gz"
+        if not (root / OBJECTS / key).exists():
+            continue
+        path = root / STUBS / f"{machine.name}.yaml.gz"
+        if not has_stub(root, machine.name):
+            raise InputError(f"{path} is not the stub that was published", hint)
+        return path
     raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +16,7 @@ from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import DocumentTooLargeError
-from kgen.emitters.stub import object_key
+from kgen.emitters.stub import STUBS, object_key
 from kgen.errors import InputError
 from kgen.output import lock
 from kgen.output.artifacts import Artifact
@@ -304,6 +306,23 @@ def _refuse_other_keys(root: Path, bundle: Bundle, cluster_file: Path) -> None:
         if content != key.key.encode():
             message = f"{path} is not the key that the secrets bundle has for {name}"
             raise InputError(message, f"run `kgen render {cluster_file}`, and bring the machine that key")
+
+
+def has_stub(root: Path, machine: str) -> bool:
+    """Return whether the stub of ``machine`` in ``root`` is whole.
+
+    Raises:
+        KgenError: the lock file is damaged, or the disk refuses.
+    """
+    path = STUBS / f"{machine}.yaml.gz"
+    record = _section(root, SECTION).files.get(str(path))
+    with disk_errors(root / path):
+        content = (root / path).read_bytes() if (root / path).exists() else b""
+    try:
+        text = zlib.decompress(content, wbits=31)
+    except zlib.error:
+        return False
+    return record is not None and hashlib.sha256(text).hexdigest() == record.sha256
 
 
 def _objects(pipeline: Pipeline, where: Store) -> Iterator[tuple[str, int]]:

@@ -140,6 +140,20 @@ def test_a_master_too_large_for_ec2_is_rendered_published_and_attached(aws, kgen
     assert "is not what is published" in kgen("attach", "prod.yaml", "w1").err
 
 
+def test_a_damaged_stub_is_not_attached(aws, kgen, here):
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
+    path = here / "outputs/prod/publish/user-data/m1.yaml.gz"
+    whole = path.read_bytes()
+    for content in (whole[:100], (here / "outputs/prod/publish/user-data/w1.yaml.gz").read_bytes(), b"", None):
+        path.unlink() if content is None else path.write_bytes(content)
+        ended = kgen("attach", "prod.yaml", "m1", "--with", "aws")
+        assert (ended.code, ended.out) == (2, "")
+        assert "outputs/prod/publish/user-data/m1.yaml.gz is not the stub that was published" in ended.err
+    assert kgen(*PUBLISH).code == 0
+    assert path.read_bytes() == whole
+    assert kgen("attach", "prod.yaml", "m1", "--with", "aws").code == 0
+
+
 def test_only_ec2_can_fetch_what_is_published(kgen, here):
     path = here / "prod.yaml"
     path.write_text(path.read_text() + BY_REFERENCE.replace("ec2", "hetzner"))
