@@ -6,9 +6,11 @@ Go verifies the certificates of every component, so what Go's crypto/x509 refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from ipaddress import ip_address
 from itertools import pairwise
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -39,7 +41,7 @@ def flaws_of_key(key: keys.PublicKey | keys.PrivateKey) -> Iterator[str]:
 def flaws_of_authority(chain: Sequence[Decoded], leaves: Sequence[Request], now: datetime) -> Iterator[str]:
     """Yield everything that keeps the first of ``chain`` from being the CA of ``leaves``.
 
-    The others of ``chain`` are its issuer, the issuer's issuer, and so on.
+    The others of ``chain`` are its issuer, the issuer's issuer, and so on, as far as they are not ``misplaced``.
     """
     ca = chain[0]
     if not ca.is_ca:
@@ -54,16 +56,60 @@ def flaws_of_authority(chain: Sequence[Decoded], leaves: Sequence[Request], now:
         for usage in sorted(usage for usage in wanted if USAGE_OIDS[usage] not in allowed):
             yield f"may not sign certificates for {usage}: its extended key usages lack it"
     limits = extension(ca.certificate, x509.NameConstraints)
-    if limits is not None and limits.permitted_subtrees and any(leaf.dns or leaf.ips for leaf in leaves):
-        yield "has name constraints, and Kubernetes needs names such as kubernetes.default.svc and localhost"
+    if limits is not None and (outside := _outside(limits, leaves)):
+        yield f"has name constraints that do not allow {', '.join(outside)}"
     for number, (below, above) in enumerate(pairwise(chain)):
-        if not above.is_ca or not is_signed_by(below, above):
-            yield f"is followed by {above.cn!r}, which did not sign {below.cn!r}: give each CA's issuer after it"
+        if not _is_issuer(above, below):
             return
         yield from (f"has an issuer {above.cn!r} that {flaw}" for flaw in _flaws_of_signer(above, below=number + 1))
         yield from (f"has an issuer {above.cn!r} that {flaw}" for flaw in _flaws_of_dates(above, now))
         if isinstance(below.certificate.signature_hash_algorithm, _WEAK_HASHES):
             yield f"has a chain in which {below.cn!r} is signed with {below.certificate.signature_hash_algorithm.name}"
+
+
+def misplaced(chain: Sequence[Decoded]) -> Iterator[str]:
+    """Yield the first certificate of ``chain`` that did not sign the one before it."""
+    for below, above in pairwise(chain):
+        if not _is_issuer(above, below):
+            yield f"is followed by {above.cn!r}, which did not sign {below.cn!r}"
+            return
+
+
+def _is_issuer(above: Decoded, below: Decoded) -> bool:
+    return above.is_ca and is_signed_by(below, above)
+
+
+def _outside(limits: x509.NameConstraints, leaves: Sequence[Request]) -> list[str]:
+    """Return the names and addresses of ``leaves`` that Go refuses below a CA with these name constraints."""
+    permitted, excluded = limits.permitted_subtrees or (), limits.excluded_subtrees or ()
+    dns = _refused(
+        {name for leaf in leaves for name in leaf.dns},
+        [each.value for each in permitted if isinstance(each, x509.DNSName)],
+        [each.value for each in excluded if isinstance(each, x509.DNSName)],
+        _is_below,
+    )
+    addresses = _refused(
+        {ip_address(address) for leaf in leaves for address in leaf.ips},
+        [each.value for each in permitted if isinstance(each, x509.IPAddress)],
+        [each.value for each in excluded if isinstance(each, x509.IPAddress)],
+        lambda address, network: address in network,
+    )
+    return [*dns, *addresses]
+
+
+def _refused(
+    names: set[Any], permitted: Sequence[Any], excluded: Sequence[Any], fits: Callable[..., bool]
+) -> list[str]:
+    found = []
+    for name in names:
+        is_permitted = not permitted or any(fits(name, each) for each in permitted)
+        if not is_permitted or any(fits(name, each) for each in excluded):
+            found.append(str(name))
+    return sorted(found)
+
+
+def _is_below(name: str, domain: str) -> bool:
+    return not domain or name.endswith(domain if domain.startswith(".") else f".{domain}") or name == domain
 
 
 def _flaws_of_signer(ca: Decoded, below: int) -> Iterator[str]:

@@ -17,6 +17,9 @@ from kgen.model import Algorithm
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
+ENCRYPTED = "is encrypted with a password"
+OTHER_KIND = "is neither an RSA nor an ECDSA key"
+
 
 def generate(algorithm: Algorithm) -> PrivateKey:
     """Return a new private key. An RSA key takes tenths of a second to seconds; other threads run meanwhile."""
@@ -60,10 +63,12 @@ def load_private(pem: str) -> PrivateKey:
     """
     try:
         key = load_pem_private_key(pem.encode(), password=None)
+    except TypeError as error:
+        raise ValueError(ENCRYPTED) from error
     except Exception as error:  # OpenSSL's exceptions differ by version and key type
         raise ValueError("cannot be read as a private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise ValueError("is neither an RSA nor an ECDSA key")
+        raise ValueError(OTHER_KIND)
     return key
 
 

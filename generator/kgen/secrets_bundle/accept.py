@@ -18,7 +18,7 @@ from kgen.pki.plan import Request, plan
 from kgen.secrets_bundle.issuing import chain_above, issue_entries
 from kgen.secrets_bundle.membership import members, refuse_other_masters
 from kgen.secrets_bundle.model import Bundle, Entry, ServiceAccount
-from kgen.secrets_bundle.pki_files import PkiFiles, entry_of, fits
+from kgen.secrets_bundle.pki_files import PAIR, PkiFiles, entry_of, fits
 from kgen.secrets_bundle.source import Source
 
 _CERTIFICATES = (".crt", ".pem", ".cer")
@@ -144,7 +144,7 @@ class _Accepting:
             self.authorities[name] = replace(old, key=keys.private_pem(key))
             self.names.append(f"{name}{_KEY}")
         else:
-            self.files.report(file, [f"is not the key of the bundle's CA {name!r}"])
+            self.files.report(file, [f"is not the key of the bundle's CA {name!r}"], PAIR)
 
     def _refuse_shared_keys(self, files: Mapping[str, str]) -> None:
         """Refuse one CA in two places: every client of the API server would be a client of etcd, too."""
@@ -189,7 +189,7 @@ class _Accepting:
         """Return the key of a leaf: that beside it, else that of its request, else that of the bundle's certificate."""
         if given is not None:
             if not fits(given, leaf):
-                self.files.report(f"{file.rpartition('.')[0]}{_KEY}", [f"is not the key of {Path(file).name}"])
+                self.files.report(f"{file.rpartition('.')[0]}{_KEY}", [f"is not the key of {Path(file).name}"], PAIR)
                 return None
             return given
         old = self._kept.certificates.get(name) if self._kept else None

@@ -10,13 +10,23 @@ from pathlib import Path
 from kgen.errors import Problem
 from kgen.output import disk
 from kgen.pki import keys
-from kgen.pki.checks import flaws_of_authority, flaws_of_key
-from kgen.pki.inspect import Decoded, decode_all, is_signed_by
+from kgen.pki.checks import flaws_of_authority, flaws_of_key, misplaced
+from kgen.pki.inspect import OTHER_KEY, Decoded, decode_all, is_signed_by
 from kgen.pki.issue import certificate_pem
 from kgen.pki.plan import Request
 from kgen.secrets_bundle.model import Entry, ServiceAccount
 
 _LARGEST_BYTES = 2**20
+_KINDS = "use RSA with 2048 bits or more, or ECDSA on P-256, P-384 or P-521"
+_CA = "have its issuer make another certificate, or bring another CA"
+_ORDER = "put the CA first in the file, then its issuer, then the issuer's issuer"
+PAIR = "bring the other half: `openssl pkey -in KEY -pubout` and `openssl x509 -in CERTIFICATE -noout -pubkey` agree"
+_DECRYPT = "`openssl pkey -in FILE -out NEW_FILE` asks for the password and writes the key without one"
+
+
+def _pem_hint(file: str) -> str:
+    what, command = ("key", "pkey") if file.endswith(".key") else ("certificate", "x509")
+    return f"a {what} is PEM text: openssl {command} -inform DER -in FILE -out NEW_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +49,11 @@ class PkiFiles:
         """Return the text of a file; None after a problem was reported."""
         try:
             return disk.read_plain_file(self.directory / file, _LARGEST_BYTES).decode("utf-8-sig")
-        except (OSError, ValueError) as error:
-            reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "not PEM text"
-            self.report(file, [f"cannot be read: {reason}"])
-            return None
+        except OSError as error:
+            self.report(file, [f"cannot be read: {(error.strerror or str(error)).lower()}"])
+        except ValueError:
+            self.report(file, ["cannot be read: not PEM text"], _pem_hint(file))
+        return None
 
     def key(self, file: str) -> keys.PrivateKey | None:
         """Return the private key in a file; None after a problem was reported."""
@@ -52,7 +63,8 @@ class PkiFiles:
         try:
             return keys.load_private(text)
         except ValueError as error:
-            self.report(file, [str(error)])
+            hints = {keys.ENCRYPTED: _DECRYPT, keys.OTHER_KIND: _KINDS}
+            self.report(file, [str(error)], hints.get(str(error), _pem_hint(file)))
             return None
 
     def chain(self, file: str) -> tuple[Decoded, ...]:
@@ -63,9 +75,7 @@ class PkiFiles:
         try:
             return decode_all(text)
         except ValueError as error:
-            self.report(
-                file, [str(error)], "a certificate is PEM text: openssl x509 -inform DER -in FILE -out NEW_FILE"
-            )
+            self.report(file, [str(error)], _KINDS if str(error) == OTHER_KEY else _pem_hint(file))
             return ()
 
     def authority(
@@ -75,9 +85,10 @@ class PkiFiles:
         chain = self.chain(file)
         if not chain:
             return None
-        is_flawed = self.report(file, flaws_of_authority(chain, leaves, now))
+        is_flawed = self.report(file, flaws_of_authority(chain, leaves, now), _CA)
+        is_flawed |= self.report(file, misplaced(chain), _ORDER)
         if key is not None and not fits(key, chain[0]):
-            is_flawed = self.report(f"{file.rpartition('.')[0]}.key", [f"is not the key of {Path(file).name}"])
+            is_flawed = self.report(f"{file.rpartition('.')[0]}.key", [f"is not the key of {Path(file).name}"], PAIR)
         return None if is_flawed else entry_of(chain, key, is_intermediate=not is_signed_by(chain[0], chain[0]))
 
     def entry(self, name: str, *, has_key: bool) -> Entry | None:
@@ -86,14 +97,14 @@ class PkiFiles:
         if not chain or (has_key and key is None):
             return None
         if key is not None and not fits(key, chain[0]):
-            self.report(f"{name}.key", [f"is not the key of {Path(name).name}.crt"])
+            self.report(f"{name}.key", [f"is not the key of {Path(name).name}.crt"], PAIR)
             return None
         return entry_of(chain, key)
 
     def service_account(self, file: str) -> ServiceAccount | None:
         """Return the service account's pair from the private key in a file; None after a problem was reported."""
         key = self.key(file)
-        if key is None or self.report(file, flaws_of_key(key)):
+        if key is None or self.report(file, flaws_of_key(key), _KINDS):
             return None
         return ServiceAccount(keys.private_pem(key), keys.public_pem(key), keys.algorithm_of(key))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests import clusters, corporate
 
@@ -95,7 +97,13 @@ def test_the_machines_trust_an_intermediate_alone_and_the_api_server_sends_its_c
         ),
         (
             corporate.authority("names", more=[x509.NameConstraints([x509.DNSName("example.com")], None)]),
-            "has name constraints, and Kubernetes needs names such as kubernetes.default.svc and localhost",
+            "has name constraints that do not allow kubernetes, kubernetes.default, ",
+        ),
+        (
+            corporate.authority(
+                "inside", more=[x509.NameConstraints(None, [x509.IPAddress(ip_network("10.0.0.0/8"))])]
+            ),
+            "has name constraints that do not allow 10.0.0.11, 10.96.0.1",
         ),
         (
             corporate.authority("deep", corporate.authority("top", path_length=0)),
@@ -107,7 +115,7 @@ def test_the_machines_trust_an_intermediate_alone_and_the_api_server_sends_its_c
         ),
         (
             replace(corporate.authority("one"), above=(corporate.authority("two").certificate,)),
-            "is followed by 'two', which did not sign 'one': give each CA's issuer after it",
+            "is followed by 'two', which did not sign 'one'",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -116,6 +124,35 @@ def test_a_ca_that_cannot_be_the_clusters_is_refused(tmp_path, authority, messag
     authority.write(tmp_path, "ca")
     (found,) = problems(tmp_path)
     assert found.startswith(f"ca.crt: {message}")
+
+
+def test_name_constraints_that_allow_every_name_are_taken(tmp_path):
+    permitted = [x509.RFC822Name("example.com"), x509.IPAddress(ip_network("0.0.0.0/0"))]
+    limits = x509.NameConstraints(permitted, [x509.DNSName("example.org"), x509.DNSName(".m1")])
+    corporate.authority("ca", more=[limits]).write(tmp_path, "ca")
+    assert accepted(tmp_path).bundle.authorities["ca"]
+
+
+def test_a_hint_says_what_to_do_about_the_file(tmp_path):
+    key = ed25519.Ed25519PrivateKey.generate()
+    (tmp_path / "ca.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    CA.write(tmp_path, "etcd/ca")
+    locked = CA.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    (tmp_path / "etcd/ca.key").write_bytes(locked)
+    (tmp_path / "front-proxy-ca.crt").write_bytes(b"0" + bytes(range(128, 140)))
+    (tmp_path / "front-proxy-ca.key").write_bytes(corporate.key_pem(CA.key))
+    with pytest.raises(ProblemsError) as caught:
+        accept(tmp_path, CLUSTER, None, NOW)
+    assert [(Path(each.file).name, each.message, each.hint.split()[0]) for each in caught.value.problems] == [
+        ("ca.key", "is neither an RSA nor an ECDSA key", "use"),
+        ("ca.key", "is encrypted with a password", "`openssl"),
+        ("front-proxy-ca.crt", "cannot be read: not PEM text", "a"),
+    ]
+
+
+def test_a_certificate_for_a_key_of_another_kind_is_named(tmp_path):
+    corporate.authority("ca", key=ed25519.Ed25519PrivateKey.generate()).write(tmp_path, "ca", key=False)
+    assert problems(tmp_path) == ["ca.crt: is for a key that is neither RSA nor ECDSA"]
 
 
 def test_every_problem_is_reported_at_once(tmp_path):
