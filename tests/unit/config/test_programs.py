@@ -44,6 +44,29 @@ def test_values_that_kubeadm_warns_about_are_a_warning(text, field):
     assert warnings(text) == [("K931", field)]
 
 
+@pytest.mark.parametrize(
+    ("version", "name", "hint"),
+    [
+        ("v1.37.2", "enable-v2", "it exists only in etcd 3.5; remove it"),
+        ("v1.37.2", "quota-backend-byte", "did you mean quota-backend-bytes?"),
+        ("v1.37.2", "experimental-corrupt-check-time", "use corrupt-check-time, or use feature-gates"),
+        ("v1.37.2", "experimental-nothing", "remove it, or use feature-gates"),
+        ("v1.33.13", "max-learners", "it exists only in etcd 3.6 and 3.7; remove it"),
+        ("v1.36.3", "no-such-flag", "remove it"),
+    ],
+)
+def test_a_flag_that_etcd_does_not_have_is_refused(version, name, hint):
+    with pytest.raises(ProblemsError) as caught:
+        load(f"etcd: {{local: {{extraArgs: [{{name: {name}, value: x}}]}}}}", version)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.hint) == ("K318", hint)
+
+
+def test_flags_of_an_etcd_that_kgen_does_not_know_are_taken():
+    argument = "{name: no-such-flag, value: x}"
+    load(f"etcd: {{local: {{imageTag: 3.99.0-0, extraArgs: [{argument}]}}}}")
+
+
 def test_a_warning_shows_values_as_the_file_has_them():
     text = "kubelet: {clusterDNS: [1.1.1.1], authentication: {anonymous: {enabled: true}}}"
     anonymous, dns = (problem.message.partition(":")[0] for problem in load(text).warnings[::-1])

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 
 from kgen.config import unknown_names
 from kgen.config.rules.facts import Facts
-from kgen.facts import names, versions
+from kgen.facts import etcd_flags, names, versions
 from kgen.reader.objects import Draft
-from kgen.reader.report import ALIKE, Report
+from kgen.reader.report import ALIKE, Report, all_of, nearest
 from kgen.reader.tree import Node
 
 PROGRAMS = {
@@ -190,12 +190,28 @@ def _etcd_of_another_time(facts: Facts, report: Report) -> None:
         report.error(local.at("imageTag"), "K327", f"kgen passes flags for {facts.version} that {number} refuses", hint)
     for argument in local.drafts("extraArgs"):
         name, place = argument.get("name") or "", argument.at("name")
-        if name.startswith("experimental-") and not etcd.takes_experimental_flags:
-            hint = f"use {name.removeprefix('experimental-')}, or feature-gates"
-            report.error(place, "K318", f"{number} does not know {name}: it would not start", hint)
-        elif name in _NEW_IN_ETCD_3_6 and not etcd.takes_their_successors:
-            hint = "use the flag that begins with experimental-, or etcd 3.6"
-            report.error(place, "K318", f"{number} does not know {name} yet: it would not start", hint)
+        wrong, hint = _unknown_to_etcd(name, etcd)
+        if wrong and not _first(RESERVED, "etcd", name):
+            report.error(place, "K318", f"{number} {wrong} {name}: it would not start", hint)
+
+
+def _unknown_to_etcd(name: str, etcd: versions.Etcd) -> tuple[str, str]:
+    """Return why an etcd does not start with the flag ``name``, and a hint; two empty texts if it starts."""
+    known = etcd_flags.by_minor().get(etcd.minor)
+    if known is not None and name in known:
+        return "", ""
+    if name.startswith("experimental-") and not etcd.takes_experimental_flags:
+        successor = name.removeprefix("experimental-")
+        use = f"use {successor}" if known is None or successor in known else "remove it"
+        return "does not know", f"{use}, or use feature-gates"
+    if name in _NEW_IN_ETCD_3_6 and not etcd.takes_their_successors:
+        return "does not know", "use the flag that begins with experimental-, or etcd 3.6"
+    if known is None:
+        return "", ""
+    near = nearest(name, known, ALIKE)
+    others = [minor for minor, flags in etcd_flags.by_minor().items() if name in flags]
+    exists = f"it exists only in etcd {all_of(others)}; " if others else ""
+    return "has no argument", exists + (f"did you mean {near}?" if near else "remove it")
 
 
 def service_account_keys(facts: Facts, report: Report) -> None:

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from kgen.config import gate_checks, own_values, unknown_names
 from kgen.config.rules.arguments import PROGRAMS, given
 from kgen.config.rules.facts import Facts
+from kgen.facts import etcd_flags, versions
 from kgen.facts.programs import Programs
 from kgen.reader.objects import Draft
 from kgen.reader.report import Report, shown
@@ -51,8 +52,11 @@ def values_of_arguments(facts: Facts, report: Report) -> None:
     programs = facts.programs
     if programs is None:
         return
+    flags = {component: programs.flags[program] for component, program in PROGRAMS.items()}
+    etcd = versions.etcd(programs.version, facts.root.section("etcd").section("local").get("imageTag") or "")
+    flags["etcd"] = etcd_flags.by_minor().get(etcd.minor, {}) if etcd else {}
     for component, argument in given(facts):
-        flag_type = programs.flags.get(PROGRAMS.get(component, ""), {}).get(argument.get("name") or "")
+        flag_type = flags[component].get(argument.get("name") or "")
         value = argument.get("value")
         is_known = value is not None and not own_values.are_there(value)
         wrong = _wrong(value, flag_type) if flag_type and is_known else None
