@@ -104,6 +104,8 @@ def test_machine_that_was_off_is_found_again(connect):
 
 def test_machine_that_does_not_read_stops_nobody(connect):
     first, _deaf, third = (connect("machines.sock") for _ in range(3))
+    send(third, EVERYBODY, M2, b"here")
+    assert received(first) == b"here"  # now the switch knows all three
     for _ in range(300):
         send(first, EVERYBODY, M1, b"x" * 60_000)
         assert len(received(third)) == 60_000
