@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import click
 
 from kgen import resources
@@ -25,7 +27,7 @@ def docs(topic: str) -> None:
         console.out(f"{root}\n")
         for name, path in pages.items():
             with path.open(encoding="utf-8") as lines:
-                console.out(f"{name:{width}}  {next(lines).removeprefix('# ').strip()}")
+                console.out(f"{name:{width}}  {html.unescape(next(lines).removeprefix('# ').strip())}")
         return
     # `lab` is how-to/lab. A page that another text names is found by that name, too: docs/how-to/lab.md.
     wanted = topic.removeprefix("docs/").removesuffix(".md")
