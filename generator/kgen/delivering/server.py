@@ -289,7 +289,7 @@ class Service:
         size = min(request.content_length or 0, _REPORT_BYTES)
         try:
             phase, text = _story(await request.content.readexactly(size))
-        except (asyncio.IncompleteReadError, ValueError, TypeError, KeyError):
+        except (asyncio.IncompleteReadError, ValueError, TypeError, KeyError, RecursionError):
             return web.Response(status=400, text="this is no status.json of a first boot\n")
         self._registry.reported(entry, text, _peer(request), is_done=phase == "done")
         return web.Response(text="thank you\n")
@@ -317,7 +317,7 @@ def _story(content: bytes) -> tuple[str, str]:
     """Return the phase in a status.json of the first boot, and what it says as a line.
 
     Raises:
-        ValueError, TypeError, KeyError: it is none.
+        ValueError, TypeError, KeyError, RecursionError: it is none.
     """
     story = json.loads(content)
     phase, step, error = (str(story[key]) for key in ("phase", "step", "error"))

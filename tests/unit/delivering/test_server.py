@@ -97,8 +97,8 @@ def test_reports_end_when_the_server_does_not_know_the_machine(serving, send, tm
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b"\xff", b'{"phase": "running"}', b" " * 100_000],
-    ids=["empty", "list", "no keys", "no text", "too few keys", "too long"],
+    [b"", b"[]", b"{}", b"\xff", b'{"phase": "running"}', b"[" * 15_000, b" " * 100_000],
+    ids=["empty", "list", "no keys", "no text", "too few keys", "too deep", "too long"],
 )
 def test_a_report_that_is_none_is_refused(serving, body):
     server = serving()
