@@ -10,7 +10,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address
 from typing import Literal, get_args
 
@@ -26,6 +26,7 @@ LATER_SECONDS = 300.0
 _PATIENCE_SECONDS = 30.0  # for vendor-data, which cloud-init reads right after the user-data
 _TOLD_SECONDS = 10.0
 _MOST_TOLD = 1000
+_MOST_TOLD_OF_ADDRESS = 20
 _MOST_UNKNOWN = 10
 _TOKEN_BYTES = 24  # 192 random bits: nobody guesses them over a network
 
@@ -88,6 +89,7 @@ class Registry:
         self._on_event = on_event
         self._clock = clock
         self._told: dict[Event, float] = {}
+        self._told_of: dict[str, tuple[float, int]] = {}
         self._unknown: dict[str, str] = {}
 
     @property
@@ -219,13 +221,26 @@ class Registry:
         self._tell(Event(entry.target.name, entry.stage, text, address, is_refusal=True))
 
     def _tell(self, refusal: Event) -> None:
-        """Report a refusal, the same one at most every ten seconds: nobody can flood the log with one request."""
+        """Report a refusal, unless it would flood the log.
+
+        In ten seconds the same one is reported once, and twenty of one address.
+        """
         now = self._clock()
-        if len(self._told) >= _MOST_TOLD:
-            self._told.clear()
-        if now - self._told.get(refusal, -_TOLD_SECONDS) >= _TOLD_SECONDS:
+        for told in (self._told, self._told_of):
+            if len(told) >= _MOST_TOLD:
+                told.clear()
+        if now - self._told.get(refusal, -_TOLD_SECONDS) < _TOLD_SECONDS:
+            return
+        since, count = self._told_of.get(refusal.address, (now, 0))
+        if now - since >= _TOLD_SECONDS:
+            since, count = now, 0
+        self._told_of[refusal.address] = since, count + 1
+        if count < _MOST_TOLD_OF_ADDRESS:
             self._told[refusal] = now
             self._on_event(refusal)
+        elif count == _MOST_TOLD_OF_ADDRESS:
+            text = "asks too often: its refusals of the next seconds are not shown"
+            self._on_event(replace(refusal, text=text))
 
 
 def plain(address: str) -> Address | None:

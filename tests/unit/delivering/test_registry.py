@@ -134,5 +134,17 @@ def test_the_same_refusal_is_reported_every_ten_seconds(registry, events, clock)
     assert len(events) == 3
 
 
+def test_nobody_fills_the_log_with_many_different_refusals(registry, events, clock):
+    for number in range(500):
+        registry.unlisted(f"a machine with the serial {number}", "192.0.2.1")
+    assert len(events) == 21
+    assert events[-1].text == "asks too often: its refusals of the next seconds are not shown"
+    registry.refuse(registry.entries["m1"], "asked from elsewhere", "192.0.2.2")
+    assert events[-1].address == "192.0.2.2"
+    clock.now += 10
+    registry.stranger("knocks", "192.0.2.1")
+    assert events[-1].text == "knocks"
+
+
 def test_representations_have_no_token(registry):
     assert not any(entry.token in repr(entry) for entry in registry.entries.values())
