@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +24,7 @@ def find(directory: Path) -> Mapping[str, Path]:
 
     Raises:
         InputError: the kernel or the initrd is missing, or a link leads out of the directory.
-        KgenError: the directory cannot be read.
+        KgenError: the directory or a file cannot be read.
     """
     found = {}
     with disk_errors(directory):
@@ -34,8 +36,25 @@ def find(directory: Path) -> Mapping[str, Path]:
             if not target.is_relative_to(root):
                 hint = f"copy the file: cp --dereference {target} {path}"
                 raise InputError(f"{path} is a link that leads out of {directory}", hint)
+            size(target)
             found[path.name] = target
     for name, what in ((KERNEL, "kernel"), (INITRD, "initrd")):
         if name not in found:
             raise InputError(f"{directory} has no {name}", f"copy or link the {what} to {directory / name}")
     return found
+
+
+def size(path: Path) -> int:
+    """Return the size of a file that can be read now. Nothing on the path is followed or waited for.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path} is no plain file")
+    return found.st_size

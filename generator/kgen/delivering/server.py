@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from kgen import resources
-from kgen.delivering import ipxe
+from kgen.delivering import boot_files, ipxe
 from kgen.delivering.acknowledgement import Acknowledgement, reset
 from kgen.delivering.registry import DOCUMENTS, Entry, Registry
 
@@ -183,16 +183,26 @@ class Service:
         match parts:
             case ["boot.ipxe"] if request.method in ("GET", "HEAD"):
                 return self._boot_script(request)
-            case ["boot", name] if request.method in ("GET", "HEAD") and name in self._content.boot:
-                return self._boot_file(request, self._content.boot[name])
+            case ["boot", name] if request.method in ("GET", "HEAD"):
+                return self._boot_file(request, name)
             case [token, name, document] if document in DOCUMENTS and request.method in ("GET", "HEAD"):
                 return await self._document(request, token, name, document)
             case [token, name, "first-boot"] if request.method == "POST":
                 return await self._first_boot(request, token, name)
         return _refused("unknown")
 
-    def _boot_file(self, request: web.BaseRequest, path: Path) -> web.StreamResponse:
-        seconds = self._limits.document_seconds + path.stat().st_size / self._limits.file_bytes_a_second
+    def _boot_file(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
+        path = self._content.boot.get(name)
+        if path is None:
+            self._registry.stranger(f"asked for the boot file {_shown(name)}, which is not served", _peer(request))
+            return _refused("unknown")
+        try:
+            size = boot_files.size(path)
+        except OSError as error:  # it was there when the server started
+            reason = (error.strerror or "it is no plain file").lower()
+            self._registry.stranger(f"asked for the boot file {name}, which cannot be read: {reason}", _peer(request))
+            return _refused("unknown")
+        seconds = self._limits.document_seconds + size / self._limits.file_bytes_a_second
         self._connections.extend(request, seconds)
         return web.FileResponse(path)
 

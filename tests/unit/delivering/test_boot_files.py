@@ -1,5 +1,7 @@
 """The boot files: which files of a directory are served."""
 
+import os
+
 import pytest
 
 from kgen.delivering import boot_files
@@ -55,3 +57,27 @@ def test_kernel_and_initrd_must_be_there(directory, name):
 def test_a_missing_directory_is_an_error(tmp_path):
     with pytest.raises(KgenError, match="No such file"):
         boot_files.find(tmp_path / "nowhere")
+
+
+def test_a_file_that_cannot_be_read_is_an_error_at_once(directory, monkeypatch):
+    opened = os.open
+
+    def refuse(path, *arguments, **more):  # the tests' user may be root, who can read everything
+        if str(path).endswith("initrd.img"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(KgenError, match=r"initrd\.img: permission denied") as caught:
+        boot_files.find(directory)
+    assert "owner and mode" in caught.value.hint
+
+
+def test_what_took_the_place_of_a_boot_file_is_not_read(directory):
+    (directory / "vmlinuz").write_bytes(b"kernel")
+    assert boot_files.size(directory / "vmlinuz") == 6
+    (directory / "link").symlink_to("vmlinuz")
+    os.mkfifo(directory / "pipe")
+    for name in ("link", "pipe", "nowhere"):
+        with pytest.raises(OSError, match=name):
+            boot_files.size(directory / name)

@@ -373,6 +373,21 @@ def test_boot_files_are_given_to_anybody_in_ranges_too(serving, tmp_path):
     assert parsed(answer) == (206, b"234")
 
 
+def test_a_boot_file_that_is_not_given_is_named_in_the_log(serving, tmp_path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "vmlinuz").write_bytes(b"kernel")
+    server = serving(boot={"vmlinuz": tmp_path / "vmlinuz"})
+    (tmp_path / "vmlinuz").unlink()
+    assert server.get("/boot/vmlinuz") == (404, b"not found\n")
+    (tmp_path / "vmlinuz").symlink_to("secret")
+    assert server.get("/boot/vmlinuz") == (404, b"not found\n")
+    assert server.get("/boot/root.tar%0a") == (404, b"not found\n")
+    gone, link, other = server.texts()
+    assert gone == "asked for the boot file vmlinuz, which cannot be read: no such file or directory"
+    assert link.startswith("asked for the boot file vmlinuz, which cannot be read: ")
+    assert other == "asked for the boot file root.tar%0a, which is not served"
+
+
 def test_ipxe_gets_the_script_of_its_machine(serving, tmp_path):
     (tmp_path / "vmlinuz").touch()
     machines = Target("m1", (HOME,), mac="52:54:00:00:00:01"), Target("w1", uuid="4c4c4544-0051-3010-8054-b7c04f4d3432")
