@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 import ssl
 import threading
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
 _BACKLOG = 512
 _PAUSE_SECONDS = 2.0
 _NO_LIMIT = timedelta(days=365)
+_LISTEN_HINTS = {
+    errno.EADDRNOTAVAIL: "this computer has no such address: `ip address` lists those it has",
+    errno.EADDRINUSE: "another program listens there, `ss -ltnp` names it: end it, or give another port to --listen",
+    errno.EACCES: "ports below 1024 need root: give another port to --listen",
+}
+_TLS_REASONS = {"KEY_VALUES_MISMATCH": "the key belongs to another certificate"}
+_NO_PEM = "one of them is not PEM, or the key has a password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +78,21 @@ class Certificate:
         Raises:
             InputError: a file cannot be read, or the key is not the certificate's.
         """
+        for path in (self.certificate, self.key):  # OpenSSL does not say which one it cannot read
+            if not os.access(path, os.R_OK):
+                reason = os.strerror(errno.EACCES if path.exists() else errno.ENOENT).lower()
+                raise InputError(f"cannot read {path}: {reason}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_cert_chain(self.certificate, self.key, password=_no_password)
         except ssl.SSLError as error:
             hint = "give a certificate, with its intermediate CAs, and its key, both PEM and the key without a password"
-            raise InputError(f"{self.certificate} and {self.key} cannot be used: {error.reason}", hint) from None
+            reason = _TLS_REASONS.get(error.reason, _NO_PEM)
+            raise InputError(f"{self.certificate} and {self.key} cannot be used: {reason}", hint) from None
         except OSError as error:
-            raise InputError(f"cannot read {self.certificate} or {self.key}: {error.strerror or error}") from None
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"cannot read {self.certificate} or {self.key}: {reason}") from None
         return context
 
 
@@ -152,7 +167,7 @@ def run(
     service: Service,
     listener: socket.socket,
     *,
-    certificate: Certificate | None = None,
+    tls: ssl.SSLContext | None = None,
     url: str = "",
     append: str = "",
     once: bool = False,
@@ -161,13 +176,12 @@ def run(
 ) -> None:
     """Serve until interrupted, or until ``is_over``; with ``once``, until every machine has its documents.
 
-    ``url`` is the server as machines reach it, default: the address at which they ask. ``append`` is the kernel's
-    command line. ``on_loop`` is called with the running event loop.
+    ``tls`` is the context of a ``Certificate``. ``url`` is the server as machines reach it, default: the address at
+    which they ask. ``append`` is the kernel's command line. ``on_loop`` is called with the running event loop.
     """
     from kgen.delivering.server import Content
     from kgen.delivering.server import Service as Server
 
-    tls = certificate.context() if certificate else None
     content = Content(
         cluster=service.cluster.name,
         documents=service.documents,
@@ -196,8 +210,9 @@ def listening(listen: Listen) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((listen.host, listen.port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        hint = "choose another one with --listen ADDRESS:PORT; ports below 1024 need root"
+        number = error.errno or 0
+        reason = os.strerror(number).lower()  # Python adds the address to the error's own text
+        hint = _LISTEN_HINTS.get(number, "give another ADDRESS:PORT to --listen")
         raise KgenError(f"cannot listen on {listen.host} port {listen.port}: {reason}", hint) from error
     with listener:
         yield listener
@@ -221,15 +236,31 @@ def dhcp_configuration(service: Service, mode: dnsmasq.Mode, listen: Listen, url
     """Return the configuration of dnsmasq, on this computer, for a server at ``url``.
 
     Raises:
-        InputError: no IPv4 address of this computer is given.
+        InputError: no IPv4 address or no port is given that machines reach.
     """
+    if urlsplit(url).port == 0:
+        raise InputError("--dhcp needs the port of kgen serve", "give it to --listen, for example 10.0.0.2:8080")
     for host in (listen.host, urlsplit(url).hostname or ""):
         with suppress(ValueError):
             address = ipaddress.ip_address(host)
-            if isinstance(address, ipaddress.IPv4Address) and not address.is_unspecified:
+            if isinstance(address, ipaddress.IPv4Address) and not (address.is_unspecified or address.is_loopback):
                 targets = [entry.target for entry in service.registry.entries.values()]
                 return dnsmasq.configuration(mode, service.cluster.name, address, url, targets)
-    raise InputError("PXE needs an IPv4 address of this computer", "add --listen 10.0.0.2:8080, with its address")
+    raise InputError(
+        "PXE needs an IPv4 address of this computer that machines reach",
+        "add --listen 10.0.0.2:8080, with its address",
+    )
+
+
+def require_server(service: Service, server: str) -> None:
+    """Check the API server that ``ReadyWatch`` is to ask; "" is one of the cluster's own.
+
+    Raises:
+        InputError: it is no address of an API server.
+    """
+    from kgen.running.servers import candidates
+
+    candidates(service.cluster, server)
 
 
 class ReadyWatch:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 30
 _MOST_PORT = 65535
+_COMMAND_ENDS = (";", "&&", "||")  # of iPXE: src/core/exec.c
 _COLOURS = {
     "Ready": "green",
     "user-data taken": "cyan",
@@ -68,9 +69,13 @@ class _Url(click.ParamType):  # type: ignore[type-arg]
         text = str(value)
         if not text:
             return ""
-        parts = urlsplit(text)
-        is_plain = text.isascii() and text.isprintable() and not set(text) & set(" ;\"'\\${}")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or not is_plain:
+        is_plain = text.isascii() and text.isprintable() and not set(text) & set(" ;\"'\\${}?#")
+        try:
+            parts = urlsplit(text)
+            is_url = is_plain and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # of an IPv6 address or a port
+            is_url = False
+        if not is_url:
             self.fail(f"{text!r} is not the URL of a server: write http://10.0.0.2:8080", param, ctx)
         return text.rstrip("/")
 
@@ -87,6 +92,8 @@ class _Append(click.ParamType):  # type: ignore[type-arg]
             self.fail("a kernel's command line has one line of printable ASCII characters", param, ctx)
         if any(word.startswith("ds=") for word in text.split()):
             self.fail("leave ds= out: kgen adds it, with the machine's own URL", param, ctx)
+        if ends := [word for word in text.split() if word in _COMMAND_ENDS or word.startswith("#")]:
+            self.fail(f"leave {ends[0]} out: iPXE ends a command there", param, ctx)
         return text
 
 
@@ -150,21 +157,22 @@ def serve(
             f"{option} needs the address that machines reach: {listen.host} stands for all addresses of this computer",
             "add --listen ADDRESS:PORT or --url http://ADDRESS:PORT",
         )
-    pair = delivery.Certificate(certificate, key) if certificate and key else None
+    tls = delivery.Certificate(certificate, key).context() if certificate and key else None
     if dhcp:
         service = delivery.prepare(cluster_file, output, only=only)
-        base = url or listen.url(has_tls=pair is not None)
+        base = url or listen.url(has_tls=tls is not None)
         console.out(delivery.dhcp_configuration(service, dhcp, listen, base).rstrip("\n"))
         return
     with _shown(as_json=as_json) as shown:
         service = delivery.prepare(
             cluster_file, output, only=only, boot=boot_files, any_address=any_address, on_event=shown.event
         )
+        delivery.require_server(service, server)
         for problem in service.warnings:
             console.warning(problem)
         with delivery.listening(listen) as listener, ExitStack() as watching:
             bound = delivery.Listen(*listener.getsockname()[:2])
-            base = url or bound.url(has_tls=pair is not None)
+            base = url or bound.url(has_tls=tls is not None)
             if urls:
                 delivery.write_urls(service, base, urls)
             shown.start(base, service.registry)
@@ -177,7 +185,7 @@ def serve(
             delivery.run(
                 service,
                 listener,
-                certificate=pair,
+                tls=tls,
                 url=url,
                 append=append,
                 once=once,

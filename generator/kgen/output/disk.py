@@ -119,6 +119,9 @@ def replace_file(path: Path, content: bytes, mode: int | None = None) -> None:
         temporary.unlink(missing_ok=True)  # left by a kgen that was killed
         write_new(temporary, content, mode, sync=True)
         temporary.replace(target)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # nobody knows the temporary name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(target.parent)

@@ -212,7 +212,7 @@ class Output:
 
 
 def _in_the_way(path: Path | str, reason: str) -> KgenError:
-    return KgenError(f"{path} {reason}; nothing was written", "move it away and render again")
+    return KgenError(f"{path} {reason}; nothing was written", "move it away and try again")
 
 
 def _has_content(target: str, size: int, artifact: Artifact) -> bool:

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -221,8 +222,15 @@ def test_what_was_not_rendered_is_not_served(here, kgen, rendered):
         (("--listen", "localhost:80"), "has no IP address before the port"),
         (("--url", "ftp://x"), "is not the URL of a server"),
         (("--url", "http://x/;y"), "is not the URL of a server"),
+        (("--url", "http://[::1"), "is not the URL of a server"),
+        (("--url", "http://[x]:80"), "is not the URL of a server"),
+        (("--url", "http://10.0.0.2:99999"), "is not the URL of a server"),
+        (("--url", "http://10.0.0.2:http"), "is not the URL of a server"),
+        (("--url", "http://10.0.0.2:0"), "is not the URL of a server"),
         (("--append", "a\nb", "--boot-files", "."), "one line of printable ASCII"),
         (("--append", "ds=nocloud", "--boot-files", "."), "leave ds= out"),
+        (("--append", "quiet # said", "--boot-files", "."), "leave # out: iPXE ends a command there"),
+        (("--append", "quiet && ro", "--boot-files", "."), "leave && out: iPXE ends a command there"),
         (("--append", "quiet"), "give that, too"),
         (("--certificate", "x"), "--certificate and --key belong together"),
     ],
@@ -237,18 +245,36 @@ def test_what_does_not_fit_the_cluster_or_the_disk_is_refused(kgen, rendered):
     for arguments, said in (
         (("--only", "m9"), "there is no machine 'm9'"),
         (("--boot-files", "."), "has no vmlinuz"),
-        (("--certificate", "x", "--key", "y"), "cannot read x or y"),
-        (("--certificate", "prod.yaml", "--key", "prod.yaml"), "cannot be used"),
+        (("--certificate", "prod.yaml", "--key", "y"), "cannot read y: no such file"),
+        (("--certificate", "prod.yaml", "--key", "prod.yaml"), "cannot be used: one of them is not PEM, or the key"),
+        (("--server", "http://10.0.0.11:6443"), "--server: 'http://10.0.0.11:6443' is not the address"),
+        (("--dhcp",), "--dhcp needs the port of kgen serve"),
+        (("--dhcp", "--url", "http://localhost:8080"), "PXE needs an IPv4 address of this computer"),
     ):
         ended = kgen("serve", "prod.yaml", "--listen", "127.0.0.1:0", *arguments)
         assert ended.code == 2
         assert said in ended.err
+        assert "serving" not in ended.err
 
 
-def test_an_address_of_another_computer_is_refused(kgen, rendered):
+def test_a_place_for_urls_that_is_a_directory_is_named_as_it_was_given(here, kgen, rendered):
+    (here / "urls").mkdir()
+    ended = kgen("serve", "prod.yaml", "--listen", "127.0.0.1:0", "--urls", "urls")
+    assert ended.code == 1
+    assert ended.err == "error: urls: is a directory\n  hint: move it away and try again\n"
+
+
+def test_an_address_where_it_cannot_listen_is_refused(kgen, rendered):
     ended = kgen("serve", "prod.yaml", "--listen", "192.0.2.1:8080")
     assert ended.code == 1
-    assert "cannot listen on 192.0.2.1 port 8080" in ended.err
+    assert ended.err == (
+        "error: cannot listen on 192.0.2.1 port 8080: cannot assign requested address\n"
+        "  hint: this computer has no such address: `ip address` lists those it has\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ended = kgen("serve", "prod.yaml", "--listen", f"127.0.0.1:{other.getsockname()[1]}")
+    assert ended.code == 1
+    assert "address already in use\n  hint: another program listens there" in ended.err
 
 
 def test_without_a_render_there_is_nothing_to_serve(kgen):
