@@ -34,18 +34,22 @@ machines:
 pools:
   - {name: workers, role: node}
 """
+BOOT_SECTOR = b"\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"  # hlt, and again
 SMALL = ("--memory", "256", "--cpus", "1", "--accelerator", "tcg", "--timeout", "0")
 
 
 class Empty:
-    """A rendered cluster file and an empty image beside it."""
+    """A rendered cluster file and, beside it, an image that starts and does nothing."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.lab = directory / "outputs/empty/lab"
         self.image = directory / "image.qcow2"
         (directory / "cluster.yaml").write_text(CLUSTER)
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", self.image, "1G"], check=True)
+        sector = directory / "sector"
+        sector.write_bytes(BOOT_SECTOR)
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", sector, self.image], check=True)
+        subprocess.run(["qemu-img", "resize", "-q", self.image, "1G"], check=True)
         assert self.kgen("render", "cluster.yaml").returncode == 0
 
     def kgen(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -178,6 +182,58 @@ def test_up_goes_on_with_the_lab_that_exists(empty):
     assert ended.returncode == 2
     assert "m1: the lab was made from another document" in ended.stderr
     assert "kgen lab down" in ended.stderr
+
+
+def test_up_goes_on_with_the_settings_that_the_lab_has(empty):
+    empty.new()
+    assert "--kernel: none" in refused(empty.up("--kernel", empty.image))
+    assert "--memory: 256" in refused(empty.up("--memory", "512"))
+    assert "--cpus: 1" in refused(empty.up("--cpus", "2"))
+    assert "--disk: virtio" in refused(empty.up("--disk", "nvme"))
+    assert "--append: root=/dev/vda rw console=ttyS0" in refused(empty.up("--append", "quiet"))
+    assert "has the image" in refused(empty.up("--image", empty.directory / "cluster.yaml"))
+    port = str(empty.machines()["m1"]["apiPort"])
+    assert empty.up("--api-port", port, "--disk", "virtio").returncode == 1
+
+
+def refused(ended):
+    assert ended.returncode == 2
+    assert "kgen lab down" in ended.stderr
+    return ended.stderr
+
+
+def test_an_image_without_a_boot_sector_is_refused(empty):
+    blank = empty.directory / "blank.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", blank, "1G"], check=True)
+    ended = empty.up("--image", blank)
+    assert ended.returncode == 2
+    assert "blank.qcow2 does not start: it has no boot sector" in ended.stderr
+    over = empty.directory / "over.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", blank, over], check=True)
+    blank.unlink()
+    ended = empty.up("--image", over)
+    assert ended.returncode == 2
+    assert "over.qcow2 cannot be used as an image: Could not open" in ended.stderr
+    assert not empty.lab.exists()
+
+
+def test_machines_that_have_lost_the_switch_are_started_again(empty):
+    empty.new()
+    pids = empty.pid("m1"), empty.pid("w1")
+    os.kill(empty.pid(".switch"), 9)
+    assert "the lab's switch has ended: `kgen lab up CLUSTER_FILE`" in empty.kgen("lab", "status").stderr
+    ended = empty.kgen("lab", "start", "m1")
+    assert (ended.returncode, "the lab's switch has ended" in ended.stderr) == (1, True)
+    ended = empty.up()
+    assert "the lab's switch had ended: the power of m1, w1 was cut and is on again" in ended.stderr
+    assert empty.pid("m1") != pids[0]
+    assert empty.pid("w1") != pids[1]
+    os.kill(empty.pid(".gateway"), 9)
+    assert "the lab's gateway has ended" in empty.kgen("lab", "status").stderr
+    pids = empty.pid("m1"), empty.pid("w1")
+    assert empty.up().returncode == 1
+    assert (empty.pid("m1"), empty.pid("w1")) == pids
+    assert "has ended" not in empty.kgen("lab", "status").stderr
 
 
 def test_lab_comes_back_after_a_restart_of_the_computer(empty):

@@ -25,7 +25,7 @@ class ImageSettings:
     """What ``kgen lab image`` is told beside the cluster file, the base image and the target.
 
     ``archives``, ``files`` and ``wheels`` are directories, as those of the recipe's ``apply``. ``kernel`` is for a base
-    image without a boot loader.
+    image without a boot loader; ``append`` is its command line, "" the usual one.
     """
 
     archives: Path | None = None
@@ -64,6 +64,8 @@ def make_image(
         raise InputError(f"there is no directory {target.parent}", f"create it: `mkdir -p {target.parent}`")
     accelerator, notices = qemu.choose(settings.accelerator)
     image = disks.image(base)
+    if settings.kernel is None:
+        disks.require_boot_sector(image)
     boot = [disks.boot_file(path) if path else "" for path in (settings.kernel, settings.initrd)]
     baked = images.bake(cluster_file, output)
     _require_files(baked, settings.files)
@@ -77,7 +79,7 @@ def make_image(
         directory = Path(scratch).absolute()
         building.prepare(directory, sources)
         while True:
-            machine = building.hardware(accelerator, boot, settings.append)
+            machine = building.hardware(accelerator, boot, settings.append or qemu.APPEND)
             usual = _EMULATED_WAIT if accelerator == qemu.TCG else _USUAL_WAIT
             try:
                 building.run(directory, image, machine, (settings.timeout or usual).total_seconds(), on_line)

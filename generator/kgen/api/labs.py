@@ -49,7 +49,7 @@ _SHUTDOWN_SECONDS = 90
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``kgen lab up`` is told beside the cluster file. 0 and "" mean the default.
+    """What ``kgen lab up`` is told beside the cluster file. 0, "" and None mean the default.
 
     ``pools`` says how many machines of each pool to start. ``kernel`` is for an image without a boot loader.
     """
@@ -62,7 +62,7 @@ class Settings:
     kernel: Path | None = None
     initrd: Path | None = None
     append: str = ""
-    disk: Disk = "virtio"
+    disk: Disk | None = None
     accelerator: Accelerator | None = None
 
 
@@ -139,6 +139,12 @@ def start_lab(
         else:
             _refuse_another_lab(lab, wanted, files, settings)
             notices = ()
+        if lost := _without_network(lab):
+            # QEMU connects to the switch at its start only.
+            for machine in lost:
+                processes.kill(lab.directory_of(machine.name))
+            names = ", ".join(machine.name for machine in lost)
+            notices = (*notices, f"the lab's switch had ended: the power of {names} was cut and is on again")
         _start_network(lab)
         for machine in lab.machines:
             _switch_on(lab, machine)
@@ -175,6 +181,8 @@ def wait(
         obstacle = "" if snapshot.server else snapshot.obstacle
         last[:] = [_report(lab, nodes, obstacle, snapshot.seconds)]
         on_report(last[0])
+        if ended := _network_obstacle(lab):
+            raise KgenError(ended, "start it again with the same `kgen lab up`")
         if off := next((it for it in last[0].machines if it.power == "off"), None):
             raise KgenError(f"{off.machine.name} is off", _look_at(off))
 
@@ -250,12 +258,14 @@ def switch_on(directory: Path, name: str) -> bool:
 
     Raises:
         InputError: there is no such machine.
-        KgenError: it does not start.
+        KgenError: it does not start, or machines that are on have lost the network.
     """
     qemu.require_programs()
     lab = _existing(directory)
     machine = lab.machine(name)
     with locked(lab.directory):
+        if _without_network(lab):
+            raise KgenError(_network_obstacle(lab), "`kgen lab up CLUSTER_FILE` cuts their power and starts all again")
         _start_network(lab)
         return _switch_on(lab, machine)
 
@@ -377,6 +387,23 @@ def _refuse_another_lab(
         raise InputError(f"{', '.join(different)}: the lab was made from another document", hint)
     if settings.image is not None and str(settings.image.resolve()) != lab.image:
         raise InputError(f"the lab in {lab.directory} has the image {lab.image}", hint)
+    for option, given, has in _settings(lab, settings):
+        if given and {given} != has:
+            made = ", ".join(sorted(map(str, has - {""}))) or "none"
+            raise InputError(f"the lab in {lab.directory} was made with another {option}: {made}", hint)
+
+
+def _settings(lab: Lab, settings: Settings) -> Iterator[tuple[str, str | int | None, set[str | int]]]:
+    """Yield each setting of a lab: its option, the value that is given now, and those that the lab has."""
+    yield "--kernel", str(settings.kernel.resolve()) if settings.kernel else "", {lab.kernel}
+    yield "--initrd", str(settings.initrd.resolve()) if settings.initrd else "", {lab.initrd}
+    yield "--append", settings.append, {lab.append}
+    yield "--disk", settings.disk, {lab.disk}
+    yield "--cpus", settings.cpus, {machine.cpus for machine in lab.machines}
+    yield "--memory", settings.memory, {machine.memory for machine in lab.machines}
+    yield "--api-port", settings.api_port, {lab.masters[0].api_port}
+    if settings.accelerator == qemu.TCG:  # a lab whose KVM failed goes on with --accelerator kvm, emulated
+        yield "--accelerator", settings.accelerator, {lab.accelerator}
 
 
 def _make(
@@ -398,6 +425,8 @@ def _make(
         raise InputError(message, hint)
     accelerator, notices = qemu.choose(settings.accelerator)
     image = disks.image(settings.image)
+    if settings.kernel is None:
+        disks.require_boot_sector(image)
     boot = [disks.boot_file(path) if path else "" for path in (settings.kernel, settings.initrd)]
     free = network.free_addresses(segment, [it.source for it in wanted], endpoint.address)
     machines = _machines(cluster, free, wanted, files, settings)
@@ -408,8 +437,8 @@ def _make(
         image=str(image.path),
         kernel=boot[0],
         initrd=boot[1],
-        append=settings.append,
-        disk=settings.disk,
+        append=settings.append or qemu.APPEND,
+        disk=settings.disk or "virtio",
         accelerator=accelerator,
         segment=segment,
         machines=machines,
@@ -536,6 +565,21 @@ def _start_network(lab: Lab) -> None:
         processes.start(qemu.gateway_command(lab, place), place)
 
 
+def _network_obstacle(lab: Lab) -> str:
+    """Return why no machine of the lab can be reached; "" if nothing of its network has ended."""
+    for name in (state.SWITCH, state.GATEWAY):
+        if processes.running_pid(lab.directory_of(name)) is None:
+            return f"the lab's {name.lstrip('.')} has ended"
+    return ""
+
+
+def _without_network(lab: Lab) -> list[LabMachine]:
+    """Return the machines that are on and have lost their network, because the switch has ended."""
+    if processes.running_pid(lab.directory_of(state.SWITCH)) is not None:
+        return []
+    return [it for it in lab.machines if processes.running_pid(lab.directory_of(it.name)) is not None]
+
+
 def _refuse_taken_ports(lab: Lab) -> None:
     for machine in lab.machines:
         for port in filter(None, (machine.ssh_port, machine.api_port)):
@@ -598,6 +642,8 @@ def _nodes(lab: Lab) -> tuple[Mapping[str, NodeView], str]:
 
     if not any(processes.running_pid(lab.directory_of(it.name)) for it in lab.masters):
         return {}, "no master is on"
+    if ended := _network_obstacle(lab):
+        return {}, f"{ended}: `kgen lab up CLUSTER_FILE` starts it again"
     try:
         return nodes(from_kubeconfig(_write_kubeconfig(lab), "").items("list_node")), ""
     except SilentError as error:

@@ -36,7 +36,7 @@ _KERNEL = click.option(
 )
 _INITRD = click.option("--initrd", type=click.Path(path_type=Path), metavar="FILE", help="The initrd of --kernel.")
 _APPEND = click.option(
-    "--append", default="root=/dev/vda rw console=ttyS0", metavar="TEXT", help="The command line of --kernel."
+    "--append", default="", metavar="TEXT", help="The command line of --kernel; default root=/dev/vda rw console=ttyS0."
 )
 _TIMEOUT = click.option(
     "--timeout",
@@ -80,7 +80,7 @@ def lab() -> None:
 @click.option(
     "--pool", "pools", type=_Pool(), multiple=True, metavar="NAME=COUNT", help="Start so many machines of a pool, too."
 )
-@click.option("--cpus", type=click.IntRange(1, 64), default=2, show_default=True, help="Processors of each machine.")
+@click.option("--cpus", type=click.IntRange(1, 64), metavar="COUNT", help="Processors of each machine; default 2.")
 @click.option(
     "--memory", type=click.IntRange(256, 1 << 20), metavar="MIB", help="Memory of each; default 4096, nodes 2048."
 )
@@ -90,7 +90,7 @@ def lab() -> None:
 @_KERNEL
 @_INITRD
 @_APPEND
-@click.option("--disk", type=click.Choice(["virtio", "nvme"]), default="virtio", show_default=True)
+@click.option("--disk", type=click.Choice(["virtio", "nvme"]), help="The kind of the machines' disks; default virtio.")
 @_ACCELERATOR
 @_TIMEOUT
 @arguments.JSON
@@ -99,13 +99,13 @@ def up(
     output: Path,
     image: Path | None,
     pools: tuple[tuple[str, int], ...],
-    cpus: int,
+    cpus: int | None,
     memory: int | None,
     api_port: int | None,
     kernel: Path | None,
     initrd: Path | None,
     append: str,
-    disk: Literal["virtio", "nvme"],
+    disk: Literal["virtio", "nvme"] | None,
     accelerator: Literal["kvm", "tcg"] | None,
     timeout: timedelta | None,
     as_json: bool,
@@ -122,7 +122,7 @@ def up(
     settings = labs.Settings(
         image=image,
         pools=dict(pools),
-        cpus=cpus,
+        cpus=cpus or 0,
         memory=memory or 0,
         api_port=api_port or 0,
         kernel=kernel,
@@ -225,7 +225,8 @@ def image(
     console.out(f"{image}: recipe {recipe.sha256[:12]} for Kubernetes {recipe.kubernetes_version}")
     words = ["kgen", "lab", "up", str(cluster_file), "--image", str(image)]
     if kernel:
-        words += ["--kernel", str(kernel), *(("--initrd", str(initrd)) if initrd else ()), "--append", append]
+        words += ["--kernel", str(kernel), *(("--initrd", str(initrd)) if initrd else ())]
+        words += ["--append", append] if append else []
     console.out(f"next: {shlex.join(words)}")
 
 

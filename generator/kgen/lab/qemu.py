@@ -34,6 +34,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     TCG: ("-accel", f"tcg,thread=multi,tb-size={_TRANSLATIONS}", "-cpu", _EMULATED_PROCESSOR),
 }
 SSH_PORT = 22
+APPEND = "root=/dev/vda rw console=ttyS0"
+"""The command line of a kernel that is started without a boot loader, unless the user gives another one."""
 DISK, SEED, CONSOLE = "disk.qcow2", "seed.iso", "console.log"  # files in a machine's directory
 SEAL_KEY = names.SEAL_KEY_PATH.name
 """The file in a machine's directory with the key of its sealed payload, if it is sealed."""
@@ -48,7 +50,7 @@ def require_programs() -> None:
     missing = [program for program in _PACKAGES if not shutil.which(program)]
     if missing:
         packages = " ".join(_PACKAGES[program] for program in missing)
-        raise KgenError(f"{' and '.join(missing)} cannot be found", f"install it: apt-get install {packages}")
+        raise KgenError(f"{' and '.join(missing)} cannot be found", f"apt-get install {packages}")
     said = subprocess.run([EMULATOR, "--version"], capture_output=True, text=True).stdout
     version = re.search(r"version (\d+)\.(\d+)", said)
     if version and (int(version[1]), int(version[2])) < _OLDEST:

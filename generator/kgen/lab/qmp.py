@@ -28,7 +28,9 @@ def ask(directory: Path, command: str) -> dict[str, Any]:
                 lines.flush()
                 answer = _next(lines)
     except (OSError, ValueError) as error:
-        raise KgenError(f"QEMU does not answer for {directory.name}: {error}", "`kgen lab status` shows it") from error
+        raise KgenError(
+            f"QEMU does not answer for {directory.name}: {error}", f"kgen lab kill {directory.name}"
+        ) from error
     found = answer.get("return")
     return found if isinstance(found, dict) else {}
 

@@ -1,10 +1,12 @@
 """``kgen lab``: what it refuses before a machine is on. tests/boot/test_lab.py runs whole machines."""
 
+import os
 import shutil
 
 import pytest
 
 QEMU = "qemu-system-x86_64"
+IMAGE_FACTS = '[{"format": "raw", "virtual-size": 512}]'
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def programs(here, monkeypatch):
         return
     directory = here / "bin"
     directory.mkdir()
-    for name, text in ((QEMU, "echo QEMU emulator version 7.2.0"), ("qemu-img", 'echo \'{"format": "qcow2"}\'')):
+    for name, text in ((QEMU, "echo QEMU emulator version 7.2.0"), ("qemu-img", f"echo '{IMAGE_FACTS}'")):
         (directory / name).write_text(f"#!/bin/sh\n{text}\n")
         (directory / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
@@ -53,21 +55,47 @@ def test_wrong_arguments_are_sentences_and_leave_nothing(kgen, here, words, said
     assert not (here / "outputs/prod/lab").exists()
 
 
+@pytest.fixture
+def disk(here):
+    """An image that the firmware would start."""
+    (here / "disk.img").write_bytes(bytes(510) + b"\x55\xaa")
+
+
 @pytest.mark.usefixtures("programs", "rendered")
+@pytest.mark.parametrize("words", [("up", "--image"), ("image", "-o", "new.qcow2", "--from")], ids=["up", "image"])
+def test_a_file_that_does_not_start_is_refused_at_once(kgen, here, words):
+    """Such as the page that a download of a wrong address brings, and a disk that needs --kernel."""
+    (here / "page.img").write_text("<html>404</html>")
+    (here / "short.img").write_bytes(b"\x55\xaa")
+    (here / "tree.img").write_bytes(bytes(1 << 20))
+    for name in ("page.img", "short.img", "tree.img"):
+        ended = kgen("lab", words[0], "prod.yaml", *words[1:], name)
+        assert ended.code == 2
+        assert f"{name} does not start: it has no boot sector" in ended.err
+        assert "--kernel and --initrd" in ended.err
+    os.mkfifo(here / "pipe.img")
+    for name in ("pipe.img", "/dev/null"):
+        ended = kgen("lab", words[0], "prod.yaml", *words[1:], name)
+        assert ended.code == 2
+        assert f"{name} cannot be used as an image: it is no file" in ended.err
+    assert not (here / "outputs/prod/lab").exists()
+
+
+@pytest.mark.usefixtures("programs", "rendered", "disk")
 def test_too_little_memory_is_a_sentence(kgen):
-    ended = kgen("lab", "up", "prod.yaml", "--image", "prod.yaml", "--memory", "1000000")
+    ended = kgen("lab", "up", "prod.yaml", "--image", "disk.img", "--memory", "1000000")
     assert ended.code == 1
     assert "MiB of memory; this computer has" in ended.err
     assert "--memory MIB" in ended.err
 
 
-@pytest.mark.usefixtures("programs", "rendered")
+@pytest.mark.usefixtures("programs", "rendered", "disk")
 def test_port_that_is_taken_is_a_sentence(kgen):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
-        ended = kgen("lab", "up", "prod.yaml", "--image", "prod.yaml", "--api-port", port)
+        ended = kgen("lab", "up", "prod.yaml", "--image", "disk.img", "--api-port", port)
     assert ended.code == 2
     assert f"port {port} of 127.0.0.1 is taken" in ended.err
 
@@ -93,13 +121,13 @@ def test_endpoint_at_which_nothing_answers_is_refused(kgen, here):
     assert not (here / "outputs/prod/lab").exists()
 
 
-@pytest.mark.usefixtures("programs")
+@pytest.mark.usefixtures("programs", "disk")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--from", "none.qcow2"), "none.qcow2 cannot be used as an image: no such file or directory"),
         (("--from", "prod.yaml", "--initrd", "prod.yaml"), "--initrd belongs to a --kernel"),
-        (("--from", "prod.yaml", "--files", "outputs"), "names the file kubelet as image.kubelet, which is not there"),
+        (("--from", "disk.img", "--files", "outputs"), "names the file kubelet as image.kubelet, which is not there"),
         (("--from", "prod.yaml", "--archives", "none"), "'none' does not exist"),
         (("--from", "prod.yaml", "-o", "prod.yaml"), "prod.yaml exists already"),
         (("--from", "prod.yaml", "-o", "none/image.qcow2"), "there is no directory none"),
