@@ -7,7 +7,9 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tarfile
+from types import SimpleNamespace
 
 import hcl2
 import pytest
@@ -24,6 +26,7 @@ PAGES = {
     "libvirt.md": ["render", "seed", "bake", "images", "attach"],
     "openstack.md": ["render", "bake", "images", "attach", "attach", "attach"],
     "proxmox.md": ["render", "seed", "bake", "images", "attach"],
+    "pxe.md": ["render", "bake", "images", "serve", "serve"],
     "virtual-address.md": ["render", "bake"],
     "vsphere.md": ["render", "bake", "images", "attach"],
 }
@@ -42,12 +45,31 @@ def follow(kgen, here):
         for image in kgen("images", "list", file.name).out.split():
             archive(here / "images", image)
 
-        def without_verify(*words):  # which needs a tree
-            return kgen("bake", file.name, "--check") if "--verify" in words else kgen(*words)
+        def read(*words):
+            if "--verify" in words:  # it needs a tree
+                return kgen("bake", file.name, "--check")
+            if ">" in words:
+                words = words[: words.index(">")]
+            if words[0] == "serve" and "--dhcp" not in words:
+                return served(here, words)
+            return kgen(*words)
 
-        return pages.follow(text, without_verify)
+        return pages.follow(text, read)
 
     return run
+
+
+def served(directory, words):
+    """Run ``kgen serve`` until it listens, at an address of this computer."""
+    (directory / "boot").mkdir()
+    for name in ("vmlinuz", "initrd.img"):
+        (directory / "boot" / name).touch()
+    words = ["127.0.0.1:0" if word == "10.0.0.2:8080" else word for word in words]
+    command = [sys.executable, "-m", "kgen", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stderr.readline()
+        process.kill()
+    return SimpleNamespace(code=0 if line.startswith("serving 2 machines at ") else 1, out="", err=line)
 
 
 def archive(directory, image):
@@ -110,6 +132,17 @@ def test_skopeo_fills_the_registry_with_the_names_that_the_machines_ask_for(kgen
     names = kgen("images", "list", "prod.yaml").out.split()
     assert target in names
     assert any(name.startswith("registry.site.example/kubernetes/coredns:") for name in names)
+
+
+def test_a_machine_of_the_pxe_page_takes_the_network_that_the_page_shows(kgen, here):
+    text = re.sub(r"SHA256_OF_KUBE\w+", f'"{"a" * 64}"', pages.page("pxe.md"))
+    (network,) = (block.text for block in pages.blocks(text) if "ethernets:" in block.text)
+    (line,) = (line for line in text.splitlines(keepends=True) if line.startswith("  - {name: m1"))
+    (here / "metal.yaml").write_text(pages.cluster_file(text).replace(line, network))
+    assert kgen("render", "metal.yaml").code == 0
+    assert kgen("seed", "metal.yaml").code == 0
+    config = (here / "outputs/metal/seed/m1/network-config").read_text()
+    assert {address in config for address in ("10.0.0.11/24", "10.1.0.11/24")} == {True}
 
 
 VIRT_INSTALL_CHANGES = (
