@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from kgen.errors import Problem, ProblemsError
 from kgen.kubeadm.outline import Item, Place, item, read
 
-V1BETA3, V1BETA4 = "kubeadm.k8s.io/v1beta3", "kubeadm.k8s.io/v1beta4"
+V1BETA3, V1BETA4, V1 = "kubeadm.k8s.io/v1beta3", "kubeadm.k8s.io/v1beta4", "kubeadm.k8s.io/v1"
 KUBELET = ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration")
 KUBE_PROXY = ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration")
 CLUSTER, INIT, JOIN = "ClusterConfiguration", "InitConfiguration", "JoinConfiguration"
@@ -59,7 +59,8 @@ def parse(texts: Iterable[tuple[str, str]]) -> Documents:
 def _add(found: Documents, document: Item) -> list[Problem]:
     version, kind = _text(document.take("apiVersion")), _text(document.take("kind"))
     if version.startswith(_KUBEADM) and version not in (V1BETA3, V1BETA4):
-        hint = "convert it with the kubeadm that reads it: `kubeadm config migrate --old-config FILE`"
+        option = "--allow-experimental-api " if version == V1 else ""
+        hint = f"convert it with the kubeadm that reads it: `kubeadm config migrate {option}--old-config FILE`"
         return [_problem(document, "I102", f"{version} is not read; v1beta3 and v1beta4 are", hint)]
     if kind in (CLUSTER, INIT, JOIN) and version == V1BETA3:
         _convert(document, kind)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kgen.config import own_values
 from kgen.config.fields import API_VERSION, CLUSTER
@@ -149,7 +149,9 @@ class _Import:
         root.value["apiVersion"] = Item(API_VERSION)
         gate = root.take("featureGates", "PublicKeysECDSA")
         if gate is not None:  # kubeadm follows the gate rather than encryptionAlgorithm
-            root.value["encryptionAlgorithm"] = item("ECDSA-P256" if gate.value else _ALGORITHM, gate.place)
+            algorithm = item("ECDSA-P256" if gate.value else _ALGORITHM, gate.place)
+            algorithm.note("the feature gate PublicKeysECDSA is written as encryptionAlgorithm")
+            root.value["encryptionAlgorithm"] = algorithm
         root.value.setdefault("encryptionAlgorithm", item(_ALGORITHM))
         for key in ("serviceSubnet", "podSubnet"):
             _without_host_bits(root.get("networking", key))
@@ -161,6 +163,7 @@ class _Import:
             given_names = holder.get(key) if holder is not None else None
             for _, name in given_names.children if given_names is not None else ():
                 name.value = _san(name.value)
+        _without_last_slash(root.get("etcd", "local", "dataDir"))
         self._external_etcd()
         self._skipped_phases()
 
@@ -387,7 +390,12 @@ class _Import:
             return bool(value.value == machine.value["name"].value)
         key = _ARGUMENT_FIELDS.get(name.value)
         parsed = _labels(value) if key == "labels" else _taints(value) if key else None
-        if key is None or parsed is None or key in machine.value:
+        if key is None or parsed is None:
+            return False
+        if key == "labels" and key in machine.value:  # the kubelet takes them all, and the last value of each
+            machine.value[key].value |= parsed.value
+            return True
+        if key in machine.value:
             return False
         machine.value[key] = parsed
         return True
@@ -454,6 +462,15 @@ def _without_host_bits(subnets: Item | None) -> None:
     if networks != subnets.value:
         subnets.note(f"{subnets.value} is written as the network {networks}")
         subnets.value = networks
+
+
+def _without_last_slash(path: Item | None) -> None:
+    """Write a directory without the slashes that mean nothing. kubeadm passes the text on unchanged."""
+    if path is not None and str(path.value).startswith("/"):
+        usual = str(PurePosixPath(str(path.value)))
+        if usual != path.value:
+            path.note(f"{path.value} is written as {usual}")
+            path.value = usual
 
 
 def _san(name: object) -> object:

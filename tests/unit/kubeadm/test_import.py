@@ -270,6 +270,7 @@ def test_two_problems_of_one_field_leave_the_fields_beside_it():
     [
         ("networking: {podSubnet: 10.244.1.0/16}", {"networking": {"podSubnet": "10.244.0.0/16"}}),
         ("apiServer: {certSANs: [API.Example.com]}", {"apiServer": {"certSANs": ["api.example.com"]}}),
+        ("etcd: {local: {dataDir: /data//etcd/}}", {"etcd": {"local": {"dataDir": "/data/etcd"}}}),
         ("certificateValidityPeriod: 8760h", {}),
         ("dns: {imageTag: ''}", {}),
     ],
@@ -279,6 +280,14 @@ def test_another_spelling_of_the_same_is_brought_into_kgens(given, written):
     assert result.decisions == ()
     assert yaml.safe_load(result.text).items() >= written.items()
     assert set(yaml.safe_load(result.text)) == {*yaml.safe_load(imported(MASTER + CLUSTER).text), *written}
+
+
+def test_labels_of_several_arguments_are_one_mapping():
+    texts = ["a=1,b=2", "c=3,a=4"]
+    arguments = ", ".join(f"{{name: node-labels, value: '{text}'}}" for text in texts)
+    result = imported(MASTER.replace("{name: m1}", f"{{name: m1, kubeletExtraArgs: [{arguments}]}}") + CLUSTER)
+    assert result.decisions == ()
+    assert yaml.safe_load(result.text)["machines"][0]["labels"] == {"a": "4", "b": "2", "c": "3"}
 
 
 def test_skipped_add_ons_are_disabled():
@@ -342,6 +351,7 @@ def test_a_machine_may_have_patches_of_its_own(tmp_path):
     [
         (["a: [\n"], "1.yaml:1:5", "not YAML"),
         ([MASTER + of("", "v1beta2")], "1.yaml:6:1", "v1beta2 is not read"),
+        ([of("", "v1")], "1.yaml:1:1", "kubeadm.k8s.io/v1 is not read"),
         ([MASTER + CLUSTER, of("kubernetesVersion: v1.36.3")], "2.yaml:1:1", "a second ClusterConfiguration"),
         (["a: b"], "1.yaml", "has no configuration of kubeadm"),
         ([MASTER + CLUSTER + "apiServer: {extraArgs: {v: '2'}}"], "1.yaml:9:13", "must be a list"),
