@@ -79,6 +79,7 @@ def _contradictions(facts: Facts, setting: Setting) -> Iterator[tuple[Node, str]
         ]
         for argument in arguments[-1:]:  # of several, the last one counts
             yield from _wrong_argument(setting, argument)
+        yield from _without_tls(facts, setting)
     elif isinstance(setting, ConfigField):
         yield from _wrong_field(facts, setting)
     elif isinstance(setting, ServerFile):
@@ -95,6 +96,17 @@ def _contradictions(facts: Facts, setting: Setting) -> Iterator[tuple[Node, str]
             for name, value in (holder.get("sysctls") or {}).items():
                 if names.KUBELET_SYSCTLS.get(name, value) != str(value):
                     yield facts.below("sysctls", name, holder=holder), f"{name}={shown(str(value))}"
+
+
+_FILES_OF_ETCD = {"etcd-cafile": "caFile", "etcd-certfile": "certFile", "etcd-keyfile": "keyFile"}
+
+
+def _without_tls(facts: Facts, setting: Flag) -> Iterator[tuple[Node, str]]:
+    """Yield an etcd outside of the masters for which the API server does not get the argument of the setting."""
+    etcd = facts.root.section("etcd")
+    field = _FILES_OF_ETCD.get(setting.name)
+    if field and etcd.is_given("external") and not etcd.section("external").is_given(field):
+        yield etcd.key_at("external"), "etcd.external without TLS"
 
 
 def _without_certificates(facts: Facts) -> Iterator[tuple[Node, str]]:
@@ -126,9 +138,13 @@ def _wrong_field(facts: Facts, setting: ConfigField) -> Iterator[tuple[Node, str
             value = value.get(step) if isinstance(value, dict) else None
         if value is not None and not setting.expect.holds(text(value)):
             yield facts.below(setting.key, *path, holder=holder), f"{setting.path}: {shown(text(value))}"
+    gate = setting.path.removeprefix("featureGates.")
     for component, argument in given(facts):
-        if component == setting.key and argument.get("name") == setting.flag:
+        name, value = argument.get("name"), argument.get("value")
+        if component == setting.key and name == setting.flag:
             yield from _wrong_argument(setting, argument)
+        elif component == setting.key and name == "feature-gates" and f"{gate}=false" in (value or "").split(","):
+            yield argument.at("value"), f"{name}={shown(value)}"
 
 
 def text(value: Any) -> str:
