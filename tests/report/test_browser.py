@@ -71,6 +71,47 @@ def test_it_is_drawn(page, tmp_path):
     assert len(png) > 100_000  # an empty page of this size has 10 kB
 
 
+LONG = """\
+apiVersion: kgen/v1
+name: prod
+kubernetesVersion: v1.37.2
+controlPlaneEndpoint: control-plane.of-the-third-site.kubernetes.prod.internal.example.com:6443
+networking:
+  podSubnet: 10.244.0.0/16,fd00:10:244::/56
+  serviceSubnet: 10.96.0.0/16,fd00:10:96::/112
+  dnsDomain: a-long-domain-of-the-services.of-the-third-site.kubernetes.prod.internal.example.com
+machines:
+  - {name: control-plane-site-three-0001, role: master, address: [10.100.100.101, "fd00:1234:5678:9abc::1"]}
+  - {name: control-plane-site-three-0002, role: master, address: [10.100.100.102, "fd00:1234:5678:9abc::2"]}
+  - {name: control-plane-site-three-0003, role: master, address: [10.100.100.103, "fd00:1234:5678:9abc::3"]}
+pools:
+  - {name: workers-of-the-third-site-with-gpu, role: node}
+"""
+MEASURE = """
+<script>
+const svg = document.querySelector("#picture svg");
+const all = (name) => [...svg.querySelectorAll(name)].map((it) => [it, it.getBoundingClientRect()]);
+const boxes = all("rect");
+const out = all("text").filter(([, text]) => !boxes.some(([, box]) => box.left <= text.left && text.right <= box.right
+  && box.top <= text.top && text.bottom <= box.bottom));
+document.body.append("out of their boxes: " + JSON.stringify(out.map(([it]) => it.textContent)));
+</script>
+</body>"""
+
+
+def test_long_names_stay_in_their_boxes(tmp_path):
+    (tmp_path / "prod.yaml").write_text(LONG, encoding="utf-8")
+    for verb in ("render", "report"):
+        kgen(verb, "prod.yaml", directory=tmp_path)
+    text = (tmp_path / "outputs/prod/report.html").read_text(encoding="utf-8")
+    assert "-0001<" in (picture := text.partition("</svg>")[0])  # the ends, in which names differ
+    assert ".com:6443" in picture
+    text = re.sub(r"<meta http-equiv.*", "", text).replace("</body>", MEASURE)  # the page itself forbids scripts
+    (tmp_path / "measured.html").write_text(text, encoding="utf-8")
+    dom = chromium(tmp_path, "--dump-dom", (tmp_path / "measured.html").as_uri())
+    assert dom.rpartition("out of their boxes: ")[2].startswith("[]")
+
+
 def asked_for(page: Path, directory: Path) -> set[str]:
     """Return the URLs that the browser asks a network for when it shows the page; its own updates are left out."""
     log = directory / "net.json"

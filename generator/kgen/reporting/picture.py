@@ -12,6 +12,8 @@ _BOX_WIDTH, _BOX_HEIGHT, _GAP = 172, 62, 16
 _COLUMNS = 5
 _MOST_NODES = 15
 _LEFT = 20
+_NAME, _DETAIL, _ENDPOINT, _LINE = 16, 23, 46, 112
+"""The characters that fit: in a box as its name and as another line, in the box of the endpoint, and in a band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def picture(cluster: Cluster) -> Picture:
     """Return the picture: endpoint, masters, etcd, nodes and pools, and the networks below them."""
     boxes: list[Box] = []
     top = 10.0
-    endpoint = Box("endpoint", _centred(360), top, 360, 48, ("API endpoint", str(cluster.endpoint)))
+    endpoint = Box("endpoint", _centred(360), top, 360, 48, ("API endpoint", _short(str(cluster.endpoint), _ENDPOINT)))
     boxes.append(endpoint)
     top += 48 + 44
     masters = list(_rows(cluster.masters, "master", top))
@@ -86,7 +88,7 @@ def _centred(width: float) -> float:
 
 
 def _band(kind: str, top: float, lines: tuple[str, ...]) -> Box:
-    return Box(kind, _LEFT, top, WIDTH - 2 * _LEFT, 30, lines)
+    return Box(kind, _LEFT, top, WIDTH - 2 * _LEFT, 30, tuple(_short(line, _LINE) for line in lines))
 
 
 def _rows(machines: Sequence[Machine], kind: str, top: float) -> Iterator[Box]:
@@ -102,12 +104,12 @@ def _rows(machines: Sequence[Machine], kind: str, top: float) -> Iterator[Box]:
 
 
 def _texts(machine: Machine) -> tuple[str, ...]:
-    first = _short(machine.name, 20)
+    first = _short(machine.name, _NAME)
     if machine.is_pool:
         return first, "pool: any number", "addresses by DHCP"
     address = ", ".join(map(str, machine.addresses)) or "address by DHCP"
     last = f"pods {machine.pod_cidr}" if machine.pod_cidr else "control plane" if machine.role == "master" else "node"
-    return first, _short(address, 24), last
+    return first, _short(address, _DETAIL), _short(last, _DETAIL)
 
 
 def _networks(cluster: Cluster) -> Iterator[tuple[str, str]]:
@@ -124,4 +126,8 @@ def _listed(texts: Sequence[str], most: int) -> str:
 
 
 def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Return the text, or its two ends: names and addresses often differ in their last characters only."""
+    if len(text) <= most:
+        return text
+    last = (most - 1) // 2
+    return f"{text[: most - 1 - last]}…{text[-last:]}"
