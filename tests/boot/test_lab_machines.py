@@ -190,6 +190,7 @@ def test_up_goes_on_with_the_settings_that_the_lab_has(empty):
     assert "--memory: 256" in refused(empty.up("--memory", "512"))
     assert "--cpus: 1" in refused(empty.up("--cpus", "2"))
     assert "--disk: virtio" in refused(empty.up("--disk", "nvme"))
+    assert "--accelerator: tcg" in refused(empty.up("--accelerator", "kvm"))
     assert "--append: root=/dev/vda rw console=ttyS0" in refused(empty.up("--append", "quiet"))
     assert "has the image" in refused(empty.up("--image", empty.directory / "cluster.yaml"))
     port = str(empty.machines()["m1"]["apiPort"])

@@ -402,8 +402,7 @@ def _settings(lab: Lab, settings: Settings) -> Iterator[tuple[str, str | int | N
     yield "--cpus", settings.cpus, {machine.cpus for machine in lab.machines}
     yield "--memory", settings.memory, {machine.memory for machine in lab.machines}
     yield "--api-port", settings.api_port, {lab.masters[0].api_port}
-    if settings.accelerator == qemu.TCG:  # a lab whose KVM failed goes on with --accelerator kvm, emulated
-        yield "--accelerator", settings.accelerator, {lab.accelerator}
+    yield "--accelerator", settings.accelerator, {lab.accelerator}
 
 
 def _make(
