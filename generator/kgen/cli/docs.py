@@ -16,16 +16,18 @@ from kgen.errors import InputError
 def docs(topic: str) -> None:
     """Print the path of a page of this version's documentation; without TOPIC, its directory and its pages.
 
-    TOPIC is the name of a page: `less "$(kgen docs lab)"`.
+    TOPIC is the name of a page, `less "$(kgen docs lab)"`, or of a directory of pages, `kgen docs how-to`.
     """
     from kgen.reader.report import nearest
 
     root = resources.docs_root()
     pages = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.md"))}
-    if not topic:
-        width = max(map(len, pages))
-        console.out(f"{root}\n")
-        for name, path in pages.items():
+    folder = topic.removeprefix("docs/").strip("/")
+    listed = {name: path for name, path in pages.items() if not folder or name.startswith(f"{folder}/")}
+    if listed:
+        width = max(map(len, listed))
+        console.out(f"{root / folder}\n")
+        for name, path in listed.items():
             with path.open(encoding="utf-8") as lines:
                 console.out(f"{name:{width}}  {html.unescape(next(lines).removeprefix('# ').strip())}")
         return

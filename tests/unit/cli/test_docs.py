@@ -16,6 +16,14 @@ def test_docs_prints_the_directory_and_every_page_with_its_title(kgen):
     assert titles["reference/outputs"] == "outputs/<cluster>/"  # its heading has &lt; for browsers
 
 
+@pytest.mark.parametrize("topic", ["how-to", "docs/how-to/"])
+def test_docs_lists_the_pages_of_a_directory(kgen, topic):
+    ended = kgen("docs", topic)
+    first, _, *rows = ended.out.splitlines()
+    assert (ended.code, first) == (0, str(DOCS / "how-to"))
+    assert {f"{row.split()[0]}.md" for row in rows} == {f"how-to/{path.name}" for path in (DOCS / "how-to").iterdir()}
+
+
 @pytest.mark.parametrize("topic", ["lab", "how-to/lab", "how-to/lab.md", "docs/how-to/lab.md"])
 def test_docs_prints_the_path_of_a_page(kgen, topic):
     ended = kgen("docs", topic)
