@@ -26,14 +26,20 @@ def needles(bundle: Bundle) -> dict[str, list[bytes]]:
     """Return by name the forms in which each secret can be found, in a content without white space."""
     keys = {f"{name}.key": entry.key for name, entry in bundle.entries.items()} | {"sa.key": bundle.service_account.key}
     keys |= {f"seal key of {name}": key.key for name, key in bundle.seal_keys.items()}
+    keys |= {f"requested {name}.key": key for name, key in bundle.requests.items()}
     found: dict[str, list[bytes]] = {}
     for name, pem in keys.items():
+        if pem is None:  # the key of a CA that is kept outside
+            continue
         der = base64.b64decode("".join(pem.splitlines()[1:-1]))
         secret_part = base64.b64encode(der)[40:-40]  # whatever stands around it, and however PEM breaks its lines
         found[name] = [der, der.hex().encode(), secret_part, base64.b64encode(pem.encode())]
     for token in (*bundle.tokens, *bundle.pool_tokens.values()):
         token_id, _, text = token.partition(".")
         found[f"bootstrap token {token_id}"] = [text.encode(), base64.b64encode(text.encode())]
+    for key in bundle.encryption_keys:
+        if key.secret:
+            found[f"encryption key {key.name}"] = [key.secret.encode(), base64.b64decode(key.secret)]
     for user, text in bundle.password_hashes.items():
         found[f"password hash of {user}"] = [text.encode()]
     return found

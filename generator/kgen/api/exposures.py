@@ -66,13 +66,9 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
     found = places.secrets(loaded.cluster, bundle)
     reviewed = places.reviewed_in(loaded.cluster, recorded.section(rendering.SECTION).files)
     lies: dict[str, dict[Place, None]] = {name: {} for name in found}
-    in_file = [user.name for user in loaded.cluster.users if user.name not in bundle.password_hashes]
     for name, secret in found.items():
-        is_given = secret.row == "password of the HTTP proxy" or name in {
-            f"password hash of {user}" for user in in_file
-        }
-        kind: PlaceKind = "clusterFile" if is_given else bundle_kind
-        lies[name][Place(kind, str(cluster_file if is_given else bundle_path))] = None
+        kind: PlaceKind = "clusterFile" if secret.is_given else bundle_kind
+        lies[name][Place(kind, str(cluster_file if secret.is_given else bundle_path))] = None
     published = _published(root, loaded.cluster)
     pipeline = Pipeline(loaded.cluster, bundle)
     for name, place in places.places(pipeline, found, reviewed, members, published, _lab(root)):

@@ -31,7 +31,8 @@ from kgen.user_data import sealing
 class Secret:
     """One secret. ``row`` is what it is, ``name`` which one: ``apiserver.key`` and ``m1/apiserver.key``.
 
-    ``text`` is the secret itself if it is no key; of a password in a URL it is the whole URL.
+    ``text`` is the secret itself if files hold it as text; of a password in a URL it is the whole URL.
+    ``is_given`` says that the cluster file has it, and not the bundle.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Secret:
     reach: Reach
     power: str
     text: str = field(default="", repr=False)
+    is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,15 @@ def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
     for token in blobs.tokens(bundle):
         token_id, _, text = token.partition(".")
         found.append(Secret(f"bootstrap token {token_id}", "bootstrap token", *powers.TOKEN, text))
+    for name in bundle.requests:
+        row = name if name in powers.KEYS else name.partition("/")[2]
+        found.append(Secret(f"requested {name}.key", f"requested {row}.key", *powers.KEYS[row]))
+    for key in bundle.encryption_keys:
+        if key.secret:
+            found.append(Secret(f"encryption key {key.name}", "encryption key", *powers.ENCRYPTION, key.secret))
     for name in bundle.seal_keys:
         found.append(Secret(seal_key(name), "seal key", *powers.SEAL))
-    for user, hashed in _hashes(cluster, bundle).items():
-        found.append(Secret(f"password hash of {user}", "password hash", *powers.PASSWORD, hashed))
-    for name, url in (("httpProxy", cluster.http_proxy.http_proxy), ("httpsProxy", cluster.http_proxy.https_proxy)):
-        if urlsplit(url).password:
-            found.append(Secret(f"password in {name}", "password of the HTTP proxy", *powers.PROXY, url))
+    found += _passwords(cluster, bundle)
     return {secret.name: secret for secret in found}
 
 
@@ -101,12 +105,20 @@ def seal_key(machine: str) -> str:
     return f"seal key of {machine}"
 
 
-def _hashes(cluster: Cluster, bundle: Bundle) -> dict[str, str]:
-    """Return the password hashes of users: those of the bundle, and those that the cluster file gives."""
-    given = {
-        user.name: str(user.fields.get("hashed_passwd") or user.fields.get("passwd") or "") for user in cluster.users
-    }
-    return {**{name: text for name, text in given.items() if text}, **bundle.password_hashes}
+def _passwords(cluster: Cluster, bundle: Bundle) -> Iterator[Secret]:
+    """Yield the passwords of users and of the HTTP proxy, and the hashes of users' passwords."""
+    for user in cluster.users:
+        given = str(user.fields.get("hashed_passwd") or user.fields.get("passwd") or "")
+        if user.plain_text_password:
+            # Its text is not searched for: no file of kgen has it, and a short one may stand in any of them.
+            yield Secret(f"password of {user.name}", "password", *powers.PASSWORD, is_given=True)
+        if hashed := bundle.password_hashes.get(user.name, given):
+            is_given = user.name not in bundle.password_hashes
+            name = f"password hash of {user.name}"
+            yield Secret(name, "password hash", *powers.PASSWORD_HASH, hashed, is_given=is_given)
+    for name, url in (("httpProxy", cluster.http_proxy.http_proxy), ("httpsProxy", cluster.http_proxy.https_proxy)):
+        if urlsplit(url).password:
+            yield Secret(f"password in {name}", "password of the HTTP proxy", *powers.PROXY, url, is_given=True)
 
 
 def places(

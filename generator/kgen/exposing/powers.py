@@ -36,7 +36,9 @@ TOKEN: tuple[Reach, str] = (
     "join",
     "join a machine as a node, while the token is valid, and read the Secrets of its pods",
 )
-PASSWORD: tuple[Reach, str] = ("login", "guess the password offline, and log in on every machine with it")
+PASSWORD_HASH: tuple[Reach, str] = ("login", "guess the password offline, and log in on every machine with it")
+PASSWORD: tuple[Reach, str] = ("login", "log in on every machine with it")
+ENCRYPTION: tuple[Reach, str] = ("cluster", "read every encrypted object in a copy or a backup of etcd's data")
 SEAL: tuple[Reach, str] = (
     "machine",
     "open the machine's sealed payload, and have every secret that is in it",

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.secret_search import layers, search
 
 from kgen.secrets_bundle import store
@@ -34,6 +35,7 @@ users:
   - {{name: ops, plain_text_passwd: test-only-password, lock_passwd: false}}
   - {{name: dev, hashed_passwd: "{HASH}", lock_passwd: false}}
 httpProxy: {{httpProxy: '{PROXY}', noProxy: "10.0.0.0/8,api.example.com,.cluster.local,10.96.0.0/12"}}
+apiServer: {{encryption: {{provider: secretbox}}}}
 """
 CASES = {
     "everything": MORE,
@@ -51,6 +53,7 @@ def given_in_the_file() -> dict[str, list[bytes]]:
     escaped = [PROXY, json.dumps(PROXY)[1:-1], PROXY.replace("\\", "\\\\").replace("$", "\\$")]
     return {
         "password hash of dev": [HASH.encode()],
+        "password of ops": [b"test-only-password"],
         "password in httpProxy": [text.encode() for text in (*escaped, json.dumps(escaped[2])[1:-1])],
     }
 
@@ -75,6 +78,26 @@ def test_the_report_is_what_a_search_finds(kgen, here, case):
     found = search(files, store.read(here / "prod.secrets.yaml"), given_in_the_file())
     assert len(found) > 90
     assert found == listed
+
+
+def test_the_key_of_a_requested_certificate_is_in_the_report(kgen, rendered, here):
+    path = here / "prod.secrets.yaml"
+    bundle = yaml.safe_load(path.read_text())
+    del bundle["authorities"]["ca"]["key"]
+    path.write_text(yaml.safe_dump(bundle))
+    assert kgen("certs", "csr", "prod.yaml", "requests", "m1/apiserver").code == 0
+    report = json.loads(kgen("exposure", "prod.yaml", "--json").out)
+    (found,) = [secret for secret in report["secrets"] if secret["name"] == "requested m1/apiserver.key"]
+    assert (found["kind"], found["reach"]) == ("requested apiserver.key", "machine")
+    assert search({"bundle": path.read_bytes()}, store.read(path)) >= {("requested m1/apiserver.key", "bundle")}
+    assert [place["kind"] for place in found["places"]] == ["bundle"]
+
+
+def test_a_plain_password_is_in_the_cluster_file(kgen, rendered, here):
+    assert kgen("exposure", "prod.yaml", "--fail-on", "clusterFile").code == 0
+    with (here / "prod.yaml").open("a") as file:
+        file.write("users: [{name: ops, plain_text_passwd: test-only-password}]\n")
+    assert kgen("exposure", "prod.yaml", "--fail-on", "clusterFile").code == 3
 
 
 def test_the_search_finds_each_form():
