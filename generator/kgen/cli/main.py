@@ -40,7 +40,7 @@ from kgen.cli.serve import serve
 from kgen.cli.status import status
 from kgen.cli.token import token
 from kgen.cli.wait import wait
-from kgen.errors import ExitCode, KgenError
+from kgen.errors import ExitCode, InputError, KgenError
 
 INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE
@@ -109,15 +109,18 @@ def entry(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run ``kgen`` and return its exit code. Any exception that is raised is a bug."""
+    wants_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         result: Any = cli.main(arguments, prog_name="kgen", standalone_mode=False)
     except KgenError as error:
         console.error(error)
-        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+        if wants_json:
             console.error_json(error)
         return error.exit_code
     except click.ClickException as error:
         error.show()
+        if wants_json:
+            console.error_json(_as_input_error(error))
         return ExitCode.BAD_INPUT
     except (KeyboardInterrupt, click.Abort):
         console.note("interrupted")
@@ -127,6 +130,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _as_input_error(error: click.ClickException) -> InputError:
+    """Return the error of a wrong command line as kgen's own."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"`{context.command_path} --help` shows what it takes" if context else ""
+    return InputError(error.format_message(), hint)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -44,6 +44,10 @@ def test_problems_of_a_file_are_json_with_codes_and_places(kgen, here):
         ("explain", "nothing"),
         ("bake", "nowhere.yaml"),
         ("images", "list", "nowhere.yaml"),
+        ("render",),
+        ("render", "prod.yaml", "--no-such-option"),
+        ("diff", "prod.yaml", "--output", "prod.yaml"),
+        ("token", "refresh", "prod.yaml", "--every", "soon"),
     ],
 )
 def test_other_errors_are_json_with_message_and_hint(kgen, here, words):
