@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -53,6 +54,14 @@ def describe(problem: Problem) -> dict[str, object]:
         "message": problem.message,
         "hint": problem.hint,
     }
+
+
+def command(verb: str, cluster_file: Path, *more: str, output: Path | None = None) -> str:
+    """Return a command of kgen for a hint, as a shell takes it. The default of ``output`` is left out."""
+    import shlex  # only what goes wrong needs it
+
+    where = () if output is None or output == Path("outputs") else ("--output", str(output))
+    return shlex.join(["kgen", *verb.split(), str(cluster_file), *more, *where])
 
 
 class KgenError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -10,10 +11,10 @@ from pathlib import Path
 
 from kgen.api import image, rendering, seeds
 from kgen.api.bundle import current_bundle
-from kgen.api.publishing import has_stub, published_machines
+from kgen.api.publishing import has_stub, published_machines, recorded_bucket
 from kgen.config.load import load
 from kgen.emitters.stub import OBJECTS, STUBS
-from kgen.errors import InputError
+from kgen.errors import InputError, command
 from kgen.facts import names
 from kgen.facts.providers import PROVIDERS, Provider
 from kgen.facts.providers_roads import NOCLOUD, ROADS, Road, fill
@@ -49,7 +50,7 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
     elif road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root)):
-        path = _stub(cluster_file, cluster, root, target)
+        path = _stub(cluster_file, cluster, output, target)
     elif cluster.secrets_by_reference:
         message = (
             f"userData.secrets is byReference, and {PROVIDERS[road.provider].title} cannot fetch what is published"
@@ -59,12 +60,12 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
         rendering.rendered_payload(cluster_file, machine, output)
         path = root / "user-data" / f"{machine}{'.yaml' if road.form == 'text' else '.yaml.gz'}"
         if not path.exists():
-            hint = f"`kgen render {cluster_file} --review` writes it"
+            hint = f"`{command('render', cluster_file, '--review', output=output)}` writes it"
             raise InputError(f"{road.tool} takes plain text, and there is no {path}", hint)
     provider = PROVIDERS[road.provider]
     counted = provider.count(path.stat().st_size)
     if provider.limit_bytes is not None and counted > provider.limit_bytes:
-        raise _too_large(provider, road, machine, counted, cluster)
+        raise _too_large(provider, road, machine, counted, cluster, _publish(cluster_file, output, root))
     head = [*_head(provider, road, cluster, target, path, counted), *_key(root, cluster, target)]
     text = "\n".join(head) + "\n" + _text(road, cluster, target, path)
     return Attachment(road, path, counted, provider.limit_bytes, text)
@@ -96,15 +97,16 @@ def _seed(cluster_file: Path, output: Path, machine: str) -> Path:
     result = seeds.seed(cluster_file, output, check=True)
     (found,) = (each for each in result.seeds if each.name == machine)
     if any(change.path in (str(found.iso), f"{found.directory}/user-data") for change in result.changes):
-        hint = f"run `kgen seed {cluster_file}`"
+        hint = f"run `{command('seed', cluster_file, output=output)}`"
         raise InputError(f"the seed of {machine} in {result.root} is missing or not up to date", hint)
     return result.root / found.iso
 
 
-def _stub(cluster_file: Path, cluster: Cluster, root: Path, machine: Machine) -> Path:
+def _stub(cluster_file: Path, cluster: Cluster, output: Path, machine: Machine) -> Path:
     """Return the path of the machine's stub, whose object is what the cluster file says now."""
-    bundle = current_bundle(cluster_file, cluster)
-    hint = f"run `kgen publish {cluster_file} --bucket BUCKET`"
+    bundle = current_bundle(cluster_file, cluster, output)
+    root = output / cluster.name
+    hint = f"run `{_publish(cluster_file, output, root)}`"
     if machine.name not in published_machines(root):
         raise InputError(f"{machine.name} is not published from {root}", hint)
     for each in (bundle, replace(bundle, seen_running=None)):
@@ -121,7 +123,18 @@ def _stub(cluster_file: Path, cluster: Cluster, root: Path, machine: Machine) ->
     raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)
 
 
-def _too_large(provider: Provider, road: Road, machine: str, counted: int, cluster: Cluster) -> InputError:
+def _publish(cluster_file: Path, output: Path, root: Path) -> str:
+    """Return the command that publishes, to where the cluster is published already."""
+    recorded = recorded_bucket(root)
+    to_s3 = recorded.get("to", "s3") == "s3"
+    where = ("--bucket", recorded.get("bucket", "BUCKET")) if to_s3 else ("--to", recorded["to"])
+    return command("publish", cluster_file, *where, output=output)
+
+
+def _too_large(
+    provider: Provider, road: Road, machine: str, counted: int, cluster: Cluster, publish: str
+) -> InputError:
+    """Return the error for a document over the limit. ``publish`` is the command that makes a stub of it."""
     unit = "base64 counts" if provider.counts == "base64" else "the bytes before base64 count"
     message = f"the user-data of {machine} has {counted:,} bytes, and {provider.title} takes {provider.limit_bytes:,}"
     remedies = []
@@ -131,7 +144,7 @@ def _too_large(provider: Provider, road: Road, machine: str, counted: int, clust
     if cluster.runner == "embedded":
         remedies.append("put the runner into the image: `image: {runner: baked}`")
     if provider.name == "ec2":
-        remedies.append("publish it: `kgen publish CLUSTER_FILE --bucket BUCKET`")
+        remedies.append(f"publish it: `{publish}`")
     remedies.append("start the machine from a NoCloud seed, which has no limit")
     return InputError(f"{message} ({unit})", "; ".join(remedies))
 
@@ -167,10 +180,14 @@ def _one_line(path: Path) -> str:
 def _text(road: Road, cluster: Cluster, machine: Machine, path: Path) -> str:
     address = next((str(each) for each in machine.addresses if isinstance(each, IPv4Address)), "")
     name = "NAME" if machine.is_pool else machine.name
+    file = _file(path)
     values: Mapping[str, str] = {
-        "path": str(path),
-        "fileb": f"fileb://{path}",
+        "path": file,
+        "fileb": f"fileb://{file}",
+        "disk": f"path={_quoted(file)},bus=virtio,readonly=on",
         "name": name,
+        "label": name.replace(".", "-"),
+        "long_label": f"{cluster.name}-{name}",
         "cluster": cluster.name,
         "resource": re.sub(r"^(?=[^a-zA-Z_])", "_", re.sub(r"[^a-zA-Z0-9_-]", "_", machine.name)),
         "tags": f"ResourceType=instance,Tags=[{{Key=Name,Value={name}}}]",
@@ -179,3 +196,16 @@ def _text(road: Road, cluster: Cluster, machine: Machine, path: Path) -> str:
         "uuid": machine.uuid,
     }
     return fill(road, values)
+
+
+def _file(path: Path) -> str:
+    """Return the path as a word that no tool takes for an option, a home directory, or a file of another host (scp)."""
+    text = str(path)
+    return text if path.is_absolute() or not (text[0] in "-@~" or ":" in text) else f"./{text}"
+
+
+def _quoted(text: str) -> str:
+    """Return the value of a suboption as virt-install splits it, at commas and with the quotes of a POSIX shell."""
+    if "," not in text:
+        return shlex.quote(text)
+    return "'" + text.replace("'", """'"'"'""") + "'"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kgen.config.load import load
 from kgen.content import bridge
-from kgen.errors import InputError, Problem
+from kgen.errors import InputError, Problem, command
 from kgen.model import BootstrapToken, Cluster
 from kgen.output import disk
 from kgen.pki.plan import Request
@@ -37,12 +37,14 @@ def existing_bundle(cluster_file: Path) -> Bundle:
         hint = "give the path of your cluster file; `kgen init` writes one to start from"
         raise InputError(f"there is neither a cluster file {cluster_file} nor a secrets bundle {path}", hint)
     if bundle is None:
-        raise missing_bundle(path, f"`kgen render {cluster_file}` creates it")
+        raise missing_bundle(path, f"`{command('render', cluster_file)}` creates it")
     return bundle
 
 
-def current_bundle(cluster_file: Path, cluster: Cluster) -> Bundle:
+def current_bundle(cluster_file: Path, cluster: Cluster, output: Path) -> Bundle:
     """Return the bundle of ``cluster_file``, which has everything that ``cluster`` needs.
+
+    ``output`` is where the cluster was rendered.
 
     Raises:
         InputError: there is none, or a render must first add to it.
@@ -50,7 +52,7 @@ def current_bundle(cluster_file: Path, cluster: Cluster) -> Bundle:
     populated = populate(existing_bundle(cluster_file), cluster, datetime.now(UTC))
     if populated.changed:
         message = f"{store.path_for(cluster_file)} does not have everything that {cluster_file} needs"
-        raise InputError(message, f"run `kgen render {cluster_file}` and review what changed")
+        raise InputError(message, f"run `{command('render', cluster_file, output=output)}` and review what changed")
     return populated.bundle
 
 
@@ -167,9 +169,8 @@ def signing_requests(
     path = store.path_for(cluster_file)
     chosen = selection.leaves(cluster, names) if (names := tuple(names)) else frozenset()
     with store.locked(path):
-        hint = (
-            f"`kgen certs accept {cluster_file} DIR` makes it from your CA, `kgen render {cluster_file}` with its own"
-        )
+        accept, render = command("certs accept", cluster_file, "DIR"), command("render", cluster_file)
+        hint = f"`{accept}` makes it from your CA, `{render}` with its own"
         bundle = store.read(path)
         if bundle is None:
             raise missing_bundle(path, hint)
@@ -240,7 +241,8 @@ def routes(cluster_file: Path) -> tuple[MachineRoutes, ...]:
     path = store.path_for(cluster_file)
     bundle = existing_bundle(cluster_file)
     if pod_ranges.assign(loaded, bundle.pod_ranges, str(path)) != dict(bundle.pod_ranges):
-        raise InputError(f"{path} does not have the ranges of {cluster_file} yet", f"run `kgen render {cluster_file}`")
+        hint = f"run `{command('render', cluster_file)}`"
+        raise InputError(f"{path} does not have the ranges of {cluster_file} yet", hint)
     cluster = pod_ranges.with_ranges(loaded, bundle.pod_ranges)
     present = {machine.name for machine in cluster.machines}
     gone = tuple(network for name, network in bundle.pod_ranges.items() if name not in present)

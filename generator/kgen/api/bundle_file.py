@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kgen.api.bundle import existing_bundle
 from kgen.config.load import load
-from kgen.errors import InputError
+from kgen.errors import InputError, command
 from kgen.secrets_bundle import age, store, unlocking
 from kgen.secrets_bundle.age import Key
 from kgen.secrets_bundle.model import Bundle
@@ -49,8 +49,8 @@ def encrypt_bundle(
             bundle = existing_bundle(cluster_file)
         if found is not None and (encryption := store.encryption_of(found)) != "none":
             name, hint = {
-                "age": ("age", f"`kgen bundle edit-recipients {cluster_file}` changes who can decrypt it"),
-                "sops": ("SOPS", f"`kgen bundle decrypt {cluster_file}` first"),
+                "age": ("age", f"`{command('bundle edit-recipients', cluster_file)}` changes who can decrypt it"),
+                "sops": ("SOPS", f"`{command('bundle decrypt', cluster_file)}` first"),
             }[encryption]
             raise InputError(f"{path} is encrypted with {name} already", hint)
         return _write(path, bundle, wanted, passphrase)
@@ -88,12 +88,12 @@ def edit_recipients(
         bundle = existing_bundle(cluster_file)
         found = store.content(path) or b""
         if store.encryption_of(found) != "age":
-            hint = f"`kgen bundle encrypt {cluster_file} --recipient RECIPIENT` encrypts it"
+            hint = f"`{command('bundle encrypt', cluster_file, '--recipient', 'RECIPIENT')}` encrypts it"
             raise InputError(f"{path} is not encrypted with age, so it has no recipients", hint)
         if not (added or removed or passphrase):
             return BundleFile(path, bundle.recipients, age.has_passphrase(found))
         if unknown := [each for each in removed if each not in bundle.recipients]:
-            hint = f"`kgen bundle edit-recipients {cluster_file}` lists the recipients"
+            hint = f"`{command('bundle edit-recipients', cluster_file)}` lists the recipients"
             raise InputError(f"{unknown[0]} is not a recipient of {path}", hint)
         wanted = tuple(dict.fromkeys(each for each in (*bundle.recipients, *added) if each not in removed))
         if passphrase:

@@ -24,7 +24,7 @@ from kgen.delivering import boot_files, dnsmasq, ipxe
 from kgen.delivering.registry import Event, Registry, Target
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.seed import instance_id
-from kgen.errors import InputError, KgenError, Problem
+from kgen.errors import InputError, KgenError, Problem, command
 from kgen.model import Cluster, Machine
 from kgen.output import lock
 from kgen.output.disk import disk_errors, locked, replace_file
@@ -131,7 +131,7 @@ def prepare(
         KgenError: the disk refuses.
     """
     loaded = load(cluster_file)
-    bundle = current_bundle(cluster_file, loaded.cluster)
+    bundle = current_bundle(cluster_file, loaded.cluster, output)
     root = output / loaded.cluster.name
     with disk_errors(root):
         recorded = lock.read(root)
@@ -144,7 +144,7 @@ def prepare(
     served = {name: holders[name] for name in holders if not only or name in only}
     if not served:
         raise InputError(f"{cluster_file} lists no machine", "list the machines below `machines`")
-    refuse_what_was_not_rendered(cluster_file, loaded.cluster, bundle, served.values(), section)
+    refuse_what_was_not_rendered(cluster_file, loaded.cluster, bundle, served.values(), section, output)
     pipeline = Pipeline(replace(loaded.cluster, provider="nocloud"), bundle)
     seed_files = pipeline.seed_files()
     of_pipeline = {each.name: each for each in pipeline.cluster.documents}
@@ -331,7 +331,12 @@ def _holders(cluster: Cluster, seeds: lock.Section, root: Path) -> dict[str, Mac
 
 
 def refuse_what_was_not_rendered(
-    cluster_file: Path, cluster: Cluster, bundle: Bundle, machines: Iterable[Machine], rendered: lock.Section
+    cluster_file: Path,
+    cluster: Cluster,
+    bundle: Bundle,
+    machines: Iterable[Machine],
+    rendered: lock.Section,
+    output: Path,
 ) -> None:
     """Refuse to serve a document that nobody could review: one that differs from the one in the output."""
     try:
@@ -348,7 +353,8 @@ def refuse_what_was_not_rendered(
     if differing:
         names = ", ".join(differing[:5]) + (", …" if len(differing) > 5 else "")
         message = f"what {cluster_file} says now of {names} is not what was rendered"
-        raise InputError(message, f"run `kgen render {cluster_file}`, review what changed, then serve")
+        hint = f"run `{command('render', cluster_file, output=output)}`, review what changed, then serve"
+        raise InputError(message, hint)
 
 
 def _target(name: str, holder: Machine) -> Target:

@@ -121,12 +121,12 @@ def start_lab(
     qemu.require_programs()
     loaded = load(cluster_file)
     cluster = loaded.cluster
-    bundle = current_bundle(cluster_file, cluster)
+    bundle = current_bundle(cluster_file, cluster, output)
     root = output.absolute() / cluster.name
     with disk_errors(root):
         section = lock.read(root).section(rendering.SECTION)
     rendering.refuse_another_cluster(section, bundle, root, store.path_for(cluster_file), cluster_file)
-    refuse_what_was_not_rendered(cluster_file, cluster, bundle, cluster.documents, section)
+    refuse_what_was_not_rendered(cluster_file, cluster, bundle, cluster.documents, section, output)
     directory = root / state.DIRECTORY
     for each in (output, root, directory):
         refuse_foreign(each)

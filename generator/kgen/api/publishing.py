@@ -89,7 +89,7 @@ def publish(
     """
     loaded = load(cluster_file)
     cluster = loaded.cluster
-    bundle_path, bundle = store.path_for(cluster_file), current_bundle(cluster_file, cluster)
+    bundle_path, bundle = store.path_for(cluster_file), current_bundle(cluster_file, cluster, output)
     wanted = _target(to, bucket, region, kms_key, owner)
     root = output / cluster.name
     recorded = recorded_bucket(root)

@@ -15,7 +15,7 @@ from kgen.api.bundle import existing_bundle, missing_bundle
 from kgen.bake import needs
 from kgen.config.load import Loaded, load
 from kgen.emitters.contract import DocumentInfo
-from kgen.errors import InputError, Problem
+from kgen.errors import InputError, Problem, command
 from kgen.facts.versions import parse_version
 from kgen.firstboot import payload_json
 from kgen.firstboot.apply_script import script
@@ -184,17 +184,21 @@ def _compare_with_last(
         KgenError: the lock file has other facts than kgen writes.
     """
     try:
+        output = target.root.parent
         machines = {name: entry["sha256"] for name, entry in recorded.facts.get("machines", {}).items()}
-        fixed = tuple(_changes_of_fixed(recorded.facts, loaded.cluster, cluster_file))
+        fixed = tuple(_changes_of_fixed(recorded.facts, loaded.cluster, cluster_file, output))
         baked = target.lock.section(image.SECTION).facts
-        return machines, (*loaded.warnings, *fixed, *_of_the_image(cluster_file, baked, loaded.cluster))
+        return machines, (*loaded.warnings, *fixed, *_of_the_image(cluster_file, baked, loaded.cluster, output))
     except lock.MALFORMED as error:
         raise lock.damaged(target.root / lock.FILE_NAME, target.root) from error
 
 
-def _changes_of_fixed(facts: Mapping[str, Any], cluster: Cluster, cluster_file: Path) -> Iterator[Problem]:
+def _changes_of_fixed(
+    facts: Mapping[str, Any], cluster: Cluster, cluster_file: Path, output: Path
+) -> Iterator[Problem]:
     """Yield a warning for each value that a running cluster cannot take."""
-    hint = f"put it back if the cluster runs; for a new cluster: `kgen render {cluster_file} --new-cluster`"
+    new = command("render", cluster_file, "--new-cluster", output=output)
+    hint = f"put it back if the cluster runs; for a new cluster: `{new}`"
     before, after = parse_version(facts.get("kubernetesVersion", "")), cluster.kubernetes_version
     if before and (after < before or after.minor > before.minor + 1):
         reason = "is a downgrade" if after < before else "skips a minor version"
@@ -211,9 +215,10 @@ def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _of_the_image(cluster_file: Path, baked: Mapping[str, Any], cluster: Cluster) -> Iterator[Problem]:
+def _of_the_image(cluster_file: Path, baked: Mapping[str, Any], cluster: Cluster, output: Path) -> Iterator[Problem]:
     """Yield a warning for each thing that the machines need and the last bake beside the output does not have."""
-    hint = f"run `kgen bake {cluster_file}`, make an image from the recipe, and start the machines from that image"
+    bake = command("bake", cluster_file, output=output)
+    hint = f"run `{bake}`, make an image from the recipe, and start the machines from that image"
     messages = list(needs.missing(baked, cluster))
     if not baked and cluster.runner == "baked":
         messages = ["the machines need an image with the first-boot program, and none was baked into this output"]
@@ -228,7 +233,8 @@ def refuse_another_cluster(
     fingerprint = recorded.facts.get("caFingerprint")
     if fingerprint is None or (bundle is not None and blobs.ca_fingerprint(bundle) == fingerprint):
         return
-    hint = f"restore {bundle_path} from a backup; for a new cluster: `kgen render {cluster_file} --new-cluster`"
+    new = command("render", cluster_file, "--new-cluster", output=root.parent)
+    hint = f"restore {bundle_path} from a backup; for a new cluster: `{new}`"
     if bundle is None:
         raise missing_bundle(bundle_path, hint, f", and {root} was rendered with one")
     raise InputError(f"{root} was rendered with another cluster CA than that of {bundle_path}", hint)
@@ -312,7 +318,7 @@ def rendered_payload(cluster_file: Path, machine: str, output: Path) -> str:
         if _is_rendered(pipeline, target, output / cluster.name):
             # The script brings the token along: a machine that runs may have no role any more.
             return payload_json.text(pipeline.payload(replace(target, join_from="document")))
-    hint = f"run `kgen render {cluster_file}` and review what changed"
+    hint = f"run `{command('render', cluster_file, output=output)}` and review what changed"
     raise InputError(f"what {cluster_file} says now of {machine} is not what is rendered in {output}", hint)
 
 

@@ -44,7 +44,7 @@ def report(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> ReportRes
     from kgen.reporting.page import page  # renders do not need it
 
     loaded = load(cluster_file)
-    bundle = current_bundle(cluster_file, loaded.cluster)
+    bundle = current_bundle(cluster_file, loaded.cluster, output)
     pipeline = Pipeline(loaded.cluster, bundle)
     documents = []
     with suppress(DocumentTooLargeError):  # the page shows it

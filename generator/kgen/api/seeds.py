@@ -71,7 +71,7 @@ def seed(
         KgenError: the disk refuses, or another kgen is at work.
     """
     loaded = load(cluster_file)
-    bundle = current_bundle(cluster_file, loaded.cluster)
+    bundle = current_bundle(cluster_file, loaded.cluster, output)
     root = output / loaded.cluster.name
     # A seed has no limit of size, and cloud-init takes plain text from it.
     cluster = replace(loaded.cluster, provider="nocloud")

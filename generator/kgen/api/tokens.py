@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from kgen.api.bundle import existing_bundle, first_token
 from kgen.api.running import Outside, outside, record_running
 from kgen.config.durations import go_duration
-from kgen.errors import InputError, KgenError
+from kgen.errors import InputError, KgenError, command
 from kgen.model import BootstrapToken, Cluster
 from kgen.secrets_bundle import blobs, store
 from kgen.secrets_bundle.model import Bundle, OldToken
@@ -123,7 +123,7 @@ def _of_pool(cluster_file: Path, cluster: Cluster, bundle: Bundle, name: str) ->
         hint = f"add `bootstrapToken: {{ttl: 1h}}` to the pool in {cluster_file}, or leave out --pool"
         raise InputError(f"the pool {name} has no token of its own: it joins with the cluster's", hint)
     if name not in bundle.pool_tokens:
-        raise InputError(f"the token of pool {name} is not made yet", f"`kgen render {cluster_file}` makes it")
+        raise InputError(f"the token of pool {name} is not made yet", f"`{command('render', cluster_file)}` makes it")
     return settings, bundle.pool_tokens[name]
 
 
@@ -170,7 +170,7 @@ def rotate_token(cluster_file: Path, pool: str = "", *, moved: bool = False, ser
     old = next((each for each in view.bundle.old_tokens if each.pool == pool), None)
     if old is None:
         if moved:
-            hint = f"`kgen token rotate {cluster_file}` without --moved begins one"
+            hint = f"`{command('token rotate', cluster_file, *_option(pool))}` without --moved begins one"
             raise InputError("no rotation of this token is under way", hint)
         return _add(cluster_file, connection, settings, pool)
     return _retire(cluster_file, connection, view.cluster, old, token, moved=moved)
@@ -198,14 +198,14 @@ def _add(cluster_file: Path, connection: Connection, settings: BootstrapToken, p
     try:
         published = _publish(connection, settings, made, None)
     except KgenError as error:
-        hint = f"`kgen token renew {cluster_file}{_option(pool)}` publishes it"
+        hint = f"`{command('token renew', cluster_file, *_option(pool))}` publishes it"
         raise KgenError(f"the new token is in {path}, but not in the cluster: {error.message}", hint) from error
     before_view = bootstrap_token.look(connection, old.token_id)
     return Rotation("added", made.partition(".")[0], old.token_id, published.expires, before_view.expires)
 
 
-def _option(pool: str) -> str:
-    return f" --pool {pool}" if pool else ""
+def _option(pool: str) -> tuple[str, ...]:
+    return ("--pool", pool) if pool else ()
 
 
 def _retire(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgen.cli import arguments, console
-from kgen.errors import InputError
+from kgen.errors import InputError, command
 from kgen.output.disk import disk_errors
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def encrypt(
 
     wanted = (*recipients, *(_lines(recipients_file) if recipients_file else ()))
     if bool(wanted) == bool(asks or new_passphrase_file):
-        hint = f"`kgen bundle encrypt {cluster_file} --recipient RECIPIENT`, or with --passphrase alone"
+        hint = f"`{command('bundle encrypt', cluster_file, '--recipient', 'RECIPIENT')}`, or with --passphrase alone"
         raise InputError("give recipients or a passphrase, not both", hint)
     passphrase = "" if wanted else _new_passphrase(new_passphrase_file)
     made = api.encrypt_bundle(cluster_file, wanted, passphrase=passphrase, create=create)
@@ -68,7 +68,7 @@ def encrypt(
         if not create:
             console.out("the plain file was removed; its blocks may still be on this disk, and in backups")
         need = "asks for the passphrase" if made.has_passphrase else "needs --identity FILE or KGEN_AGE_IDENTITY_FILE"
-        console.out(f"next: `kgen certs {cluster_file}`, which {need}, as every verb that reads the bundle")
+        console.out(f"next: `{command('certs', cluster_file)}`, which {need}, as every verb that reads the bundle")
 
 
 @bundle.command(short_help="Replace the encrypted bundle by a plain one.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgen.cli import arguments, console
+from kgen.errors import command
 
 if TYPE_CHECKING:
     from kgen.secrets_bundle.inventory import CertificateInfo
@@ -102,7 +103,7 @@ def renew(cluster_file: Path, names: tuple[str, ...], as_json: bool) -> None:
         return
     rows = [(name, _expiry(entries[name].not_after)) for name, _ in populated.reissued]
     console.out(console.table(("renewed", "expires"), rows))
-    console.out(f"next: `kgen render {cluster_file}`; it says what to do on each machine")
+    console.out(f"next: `{command('render', cluster_file)}`; it says what to do on each machine")
 
 
 @certs.command(short_help="Take your own CAs, keys and signed certificates into the bundle.")
@@ -131,9 +132,9 @@ def accept(cluster_file: Path, directory: Path, as_json: bool) -> None:
         console.out(f"made by kgen: {', '.join(accepted.made)}")
     if accepted.missing:
         console.out(console.table(("to be signed", "reason"), list(accepted.missing.items())))
-        console.out(f"next: `kgen certs csr {cluster_file} DIR` writes requests for them")
+        console.out(f"next: `{command('certs csr', cluster_file, 'DIR')}` writes requests for them")
     else:
-        console.out(f"next: `kgen render {cluster_file}`")
+        console.out(f"next: `{command('render', cluster_file)}`")
 
 
 @certs.command(short_help="Write requests for certificates that an external CA signs.")
@@ -163,7 +164,7 @@ def csr(cluster_file: Path, directory: Path, names: tuple[str, ...], as_json: bo
         for request, file in written
     ]
     console.out(console.table(("request", "CA", "usages", "names"), rows))
-    console.out(f"next: have them signed, then `kgen certs accept {cluster_file} {directory}`")
+    console.out(f"next: have them signed, then `{command('certs accept', cluster_file, str(directory))}`")
 
 
 def _expiry(moment: datetime) -> str:

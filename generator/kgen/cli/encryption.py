@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kgen.cli import arguments, console
+from kgen.errors import command
 
 _SAYS = {
     "added": "{key} is known, and encrypts nothing yet",
@@ -37,6 +38,6 @@ def rotate(cluster_file: Path, rewritten: bool, as_json: bool) -> None:
         console.out(json.dumps({"step": stage.name, "key": stage.key}, indent=2))
         return
     console.out(_SAYS[stage.name].format(key=stage.key))
-    console.out(f"next: `kgen render {cluster_file}`, then `kgen apply` to every master")
+    console.out(f"next: `{command('render', cluster_file)}`, then `kgen apply` to every master")
     if stage.name != "removed":
-        console.out(f"  after that, `kgen encryption rotate {cluster_file}` for the next step")
+        console.out(f"  after that, `{command('encryption rotate', cluster_file)}` for the next step")

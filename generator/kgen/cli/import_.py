@@ -10,6 +10,7 @@ import click
 
 from kgen.cli import console, new_file
 from kgen.cli.init import refuse_bad_name
+from kgen.errors import command
 
 if TYPE_CHECKING:
     from kgen.kubeadm.importing import Imported, Wanted
@@ -115,7 +116,7 @@ def import_(
     _remark(imported)
     if output != _STDIO:
         first = f"decide what {path} marks with DECIDE" if imported.decisions else f"read {path}"
-        console.out(f"next: {first}, then `kgen render {path}`")
+        console.out(f"next: {first}, then `{command('render', path)}`")
 
 
 def _remark(imported: Imported) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from kgen.cli import console, new_file
-from kgen.errors import InputError
+from kgen.errors import InputError, command
 from kgen.output.disk import create_file, disk_errors
 
 DEFAULT_NAME = "cluster"
@@ -32,7 +32,7 @@ def init(name_or_file: str) -> None:
     new_file.write(path, starter_text(path.stem), "kgen init NAME")
     with disk_errors(path.parent / SCHEMA_FILE), suppress(FileExistsError):
         create_file(path.parent / SCHEMA_FILE, schema_text().encode())
-    console.out(f"next: edit it, then `kgen render {path}`")
+    console.out(f"next: edit it, then `{command('render', path)}`")
 
 
 def refuse_bad_name(name: str, example: str) -> None:

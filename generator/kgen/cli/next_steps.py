@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kgen.errors import command
+
 if TYPE_CHECKING:
     from kgen.api import RenderResult
     from kgen.emitters.contract import DocumentInfo
@@ -15,8 +17,10 @@ MOST_NAMES = 5
 
 def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     """Yield the lines that follow ``next:``. A lone master is never to be replaced: only its disk has the data."""
+    output = result.root.parent
     if result.by_reference:
-        yield f"the provider gets stubs: `kgen publish {cluster_file} --bucket BUCKET`, then `kgen attach`"
+        publish = command("publish", cluster_file, "--bucket", "BUCKET", output=output)
+        yield f"the provider gets stubs: `{publish}`, then `kgen attach`"
     if result.seals:
         yield f"each machine needs its key, {result.root}/sealed/MACHINE.key: `kgen docs sealed-user-data` has the ways"
     if result.has_run and result.new_tokens:
@@ -34,7 +38,7 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     changed = [it for it in result.documents if result.earlier.get(it.machine, it.sha256) != it.sha256]
     gone = sorted(result.earlier.keys() - {it.machine for it in result.documents})
     if not (new or changed or gone):
-        yield f"nothing to do on the machines; `kgen certs {cluster_file}` shows when certificates expire"
+        yield f"nothing to do on the machines; `{command('certs', cluster_file)}` shows when certificates expire"
         return
     same = len(result.documents) - len(new) - len(changed)
     counts = ((len(changed), "changed"), (len(new), "new"), (len(gone), "removed"), (same, "as before"))
@@ -52,12 +56,13 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
             yield f"    {seen}: with this user-data, a master without data never starts an empty etcd"
     listed = [it for it in listed if it not in as_before]
     for it in listed[:MOST_NAMES]:
-        ssh = f"`kgen apply {cluster_file} {it.machine} | ssh root@{it.machine} sh`"
+        apply = command("apply", cluster_file, it.machine, output=output)
+        ssh = f"`{apply} | ssh root@{it.machine} sh`"
         yield f"  {it.machine}: if it runs, {ssh}; if it never ran, boot it with the new user-data"
     if rest := listed[MOST_NAMES:]:
         yield f"  and so on for {_names(rest)}; on a machine without changes `kgen apply` changes nothing"
     if sum(it.role == "master" for it in listed) > 1:
-        yield f"  masters that run, one at a time: `kgen status {cluster_file}` says when the next may follow"
+        yield f"  masters that run, one at a time: `{command('status', cluster_file)}` says when the next may follow"
         if not result.has_run:
             yield "  masters that never ran, all at once: each waits for the others"
     if pools := [it for it in changed if it.is_pool]:
@@ -65,9 +70,9 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     if gone:
         yield f"  {_listed(gone)}: switch off and `kubectl delete node`"
     if result.has_seeds:
-        yield f"  seeds: `kgen seed {cluster_file}` writes the new user-data into them"
+        yield f"  seeds: `{command('seed', cluster_file, output=output)}` writes the new user-data into them"
     if result.has_bridge:
-        yield f"  where only routes changed: `kgen routes {cluster_file}`"
+        yield f"  where only routes changed: `{command('routes', cluster_file)}`"
 
 
 def _names(documents: Sequence[DocumentInfo]) -> str:

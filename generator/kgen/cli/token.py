@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgen.cli import arguments, console
-from kgen.errors import ExitCode, KgenError
+from kgen.errors import ExitCode, KgenError, command
 
 if TYPE_CHECKING:
     from kgen.api import RenewedToken, Rotation
@@ -119,17 +119,17 @@ def rotate(cluster_file: Path, pool: str, moved: bool, server: str, as_json: boo
 
 
 def _lines(done: Rotation, cluster_file: Path, pool: str) -> list[str]:
-    command = f"kgen token rotate {cluster_file}{f' --pool {pool}' if pool else ''}"
-    revoke = f"`{command} --moved` revokes {done.old}"
+    rotate = command("token rotate", cluster_file, *(("--pool", pool) if pool else ()))
+    revoke = f"`{rotate} --moved` revokes {done.old}"
     if done.stage == "revoked":
         return [f"token {done.old} is revoked; {done.new} is valid"]
     if done.stage == "added":
         which = f"the pool {pool}" if pool else "pools and machines that have not booted"
         return [
             f"token {done.new} is new, {_until(done.expires)}; {done.old} is still valid, {_until(done.old_expires)}",
-            f"next: `kgen render {cluster_file}`, and give {which} the new user-data",
+            f"next: `{command('render', cluster_file)}`, and give {which} the new user-data",
             f"  when no machine starts with the old user-data any more: {revoke}",
-            f"  `{command}` shows who has used it since",
+            f"  `{rotate}` shows who has used it since",
         ]
     used = [f"  {use.node} used it at {use.when:%Y-%m-%d %H:%M:%S} UTC" for use in done.uses]
     missing = [f"  {name} is not in the cluster: its user-data must be the new one" for name in done.missing]

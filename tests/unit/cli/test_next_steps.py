@@ -1,6 +1,7 @@
 """The words after a render: what changed decides them, and they never cost a cluster."""
 
 import json
+import shlex
 import shutil
 import stat
 
@@ -277,3 +278,22 @@ def test_new_cluster_that_fails_leaves_everything_as_it_was(kgen, rendered, here
 
 def test_first_render_as_a_new_cluster_discards_nothing(kgen):
     assert "discarded" not in kgen("render", "prod.yaml", "--new-cluster").out
+
+
+def test_a_hint_names_the_command_with_file_and_output_as_they_were_given(kgen, here):
+    (here / "prod.yaml").rename(here / "my prod.yaml")
+    assert kgen("render", "my prod.yaml", "--output", "else where").code == 0
+    with (here / "my prod.yaml").open("a") as file:
+        file.write("provider: azure\nkubelet: {maxPods: 200}\n")
+    ended = kgen("attach", "my prod.yaml", "w1", "--output", "else where")
+    (hint,) = [line.split("`")[1] for line in ended.err.splitlines() if "hint" in line]
+    assert kgen(*shlex.split(hint)[1:]).code == 0
+    assert kgen("attach", "my prod.yaml", "w1", "--output", "else where").code == 0
+
+
+def test_the_next_steps_name_the_output_as_it_was_given(kgen, rendered, here):
+    render = ("render", "prod.yaml", "--output", "else where")
+    assert kgen(*render).code == 0
+    with (here / "prod.yaml").open("a") as file:
+        file.write("kubelet: {maxPods: 200}\n")
+    assert "`kgen apply prod.yaml m1 --output 'else where' | ssh root@m1 sh`" in kgen(*render).out
