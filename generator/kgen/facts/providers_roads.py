@@ -3,6 +3,9 @@
 A road's text has words in capitals, which the reader replaces, and tokens between ``@``, which kgen replaces. A line
 with the token of a value that the machine does not have is left out; so is a line with ``@unlisted@`` for a machine
 that has an address.
+
+A shell text must not start a machine without its user-data when the file cannot be read: it checks what ``base64``
+returns before it makes a pipe, and that the file is there if the tool would take its name for the user-data.
 """
 
 from __future__ import annotations
@@ -128,7 +131,7 @@ resource "azurerm_linux_virtual_machine" @resource@ {
         _NO_TOOL,
         "azure-cli, command_modules/vm/_vm_utils.py, read_content_if_is_file",
         """\
-az vm create --resource-group RESOURCE_GROUP --name @name@ \\
+ls @path@ && az vm create --resource-group RESOURCE_GROUP --name @name@ \\
   --image IMAGE --size SIZE --subnet SUBNET --admin-username ADMIN --ssh-key-values PUBLIC_KEY_FILE \\
   --private-ip-address @address@ \\
   --custom-data @path@
@@ -184,7 +187,7 @@ resource "openstack_compute_instance_v2" @resource@ {
         _NO_TOOL,
         "gcloud reference, compute instances create; cloud-init's DataSourceGCE",
         """\
-base64 -w0 @path@ | gcloud compute instances create @name@ \\
+data=$(base64 -w0 @path@) && printf %s "$data" | gcloud compute instances create @label@ \\
   --zone=ZONE --machine-type=MACHINE_TYPE --image=IMAGE --subnet=SUBNET \\
   --private-network-ip=@address@ \\
   --metadata=user-data-encoding=base64 \\
@@ -202,7 +205,7 @@ base64 -w0 @path@ | gcloud compute instances create @name@ \\
         "Terraform Google provider, google_compute_instance; cloud-init's DataSourceGCE",
         """\
 resource "google_compute_instance" @resource@ {
-  name         = @name@
+  name         = @label@
   zone         = "ZONE"
   machine_type = "MACHINE_TYPE"
 
@@ -268,7 +271,7 @@ resource "digitalocean_droplet" @resource@ {
         _NO_TOOL,
         "hcloud, internal/cmd/server/create.go: - is stdin; cloud-init's DataSourceHetzner",
         """\
-base64 -w0 @path@ | hcloud server create --name @name@ \\
+data=$(base64 -w0 @path@) && printf %s "$data" | hcloud server create --name @name@ \\
   --type SERVER_TYPE --image IMAGE --location LOCATION \\
   @unlisted@ --network NETWORK \\
   --start-after-create=false --user-data-from-file -
@@ -311,7 +314,7 @@ resource "hcloud_server" @resource@ {
         "Terraform Linode provider, linode_instance",
         """\
 resource "linode_instance" @resource@ {
-  label  = @name@
+  label  = @long_label@
   region = "REGION"
   type   = "TYPE"
   image  = "IMAGE"
@@ -333,7 +336,7 @@ resource "linode_instance" @resource@ {
         "Terraform CloudStack provider, cloudstack_instance",
         """\
 resource "cloudstack_instance" @resource@ {
-  name             = @name@
+  name             = @label@
   service_offering = "SERVICE_OFFERING"
   network_id       = "NETWORK"
   ip_address       = @address@
@@ -401,7 +404,7 @@ resource "oci_core_instance" @resource@ {
         _NO_TOOL,
         "govc usage, vm.change; cloud-init documentation, VMware datasource",
         """\
-base64 -w0 @path@ | govc vm.change -vm @name@ \\
+data=$(base64 -w0 @path@) && printf %s "$data" | govc vm.change -vm @name@ \\
   -e guestinfo.userdata.encoding=gzip+base64 \\
   -f guestinfo.userdata=/dev/stdin
 """,
@@ -454,7 +457,7 @@ resource "vsphere_virtual_machine" @resource@ {
         "virt-install(1); cloud-init documentation, NoCloud datasource",
         """\
 virt-install --name @name@ --memory 4096 --vcpus 2 --osinfo detect=on,require=off \\
-  --import --disk DISK,bus=virtio --disk path=@path@,bus=virtio,readonly=on \\
+  --import --disk DISK,bus=virtio --disk @disk@ \\
   --uuid @uuid@ \\
   --network network=default,model=virtio,mac=@mac@ \\
   --noautoconsole

@@ -3,9 +3,11 @@
 import base64
 import gzip
 import json
+import os
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -109,7 +111,8 @@ def test_the_aws_command_has_what_ec2_takes(kgen, rendered, here):
 
 
 @pytest.mark.real
-def test_virt_install_takes_its_command(kgen, rendered, here):
+@pytest.mark.parametrize("output", ["outputs", 'it\'s, "here" \\x'])
+def test_virt_install_takes_its_command(kgen, here, output):
     assert shutil.which("virt-install"), "virt-install is missing: apt-get install virtinst"
     text = (
         (here / "prod.yaml")
@@ -117,9 +120,10 @@ def test_virt_install_takes_its_command(kgen, rendered, here):
         .replace("10.0.0.21}", "10.0.0.21, mac: 52:54:00:00:00:21, uuid: 6e9f4e5c-8d0a-4c3f-9d6b-0a6c1f0f7e11}")
     )
     (here / "prod.yaml").write_text(text)
-    assert kgen("seed", "prod.yaml").code == 0
+    assert kgen("render", "prod.yaml", "--output", output).code == 0
+    assert kgen("seed", "prod.yaml", "--output", output).code == 0
     (here / "disk.img").write_bytes(bytes(1 << 20))
-    found = words(kgen("attach", "prod.yaml", "w1", "--with", "virt-install").out)
+    found = words(kgen("attach", "prod.yaml", "w1", "--with", "virt-install", "--output", output).out)
     found[found.index("DISK,bus=virtio")] = "disk.img,bus=virtio"
     ended = subprocess.run(
         [found[0], "--connect", "test:///default", *found[1:], "--dry-run", "--print-xml"],
@@ -179,6 +183,88 @@ def test_what_is_not_rendered_is_not_attached(kgen, rendered, here):
     ended = kgen("attach", "prod.yaml", "w1")
     assert ended.code == 2
     assert "is not what is rendered in outputs" in ended.err
+
+
+FAKE = """\
+#!{python}
+import json, os, sys
+told = sys.stdin.read() if "/dev/stdin" in " ".join(sys.argv) or "-" in sys.argv else ""
+with open({log!r}, "a") as file:
+    file.write(json.dumps([sys.argv[1:], told]) + "\\n")
+"""
+
+
+@pytest.fixture
+def in_a_shell(here):
+    """Run a shell text in a directory; return the arguments and stdin of each tool that it started."""
+    programs, log = here / "programs", here / "log"
+    programs.mkdir()
+    for road in ROADS:
+        for name in (road.tool, "scp", "ssh"):
+            (programs / name).write_text(FAKE.format(python=sys.executable, log=str(log)))
+            (programs / name).chmod(0o755)
+
+    def call(text, directory):
+        log.unlink(missing_ok=True)
+        path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+        subprocess.run(["sh", "-c", text], check=False, capture_output=True, cwd=directory, env={**os.environ, **path})
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    return call
+
+
+SHELL_ROADS = [road for road in ROADS if road.syntax == "shell"]
+
+
+@pytest.mark.parametrize("output", ['it\'s "$HOME"; id', "-o", "~", "a:b"])
+def test_every_tool_gets_the_file_whatever_its_path_is(kgen, here, in_a_shell, output):
+    plain = (here / "prod.yaml").read_text()
+    for verb in ("render", "seed"):
+        assert kgen(verb, "prod.yaml", f"--output={output}").code == 0
+    for road in sorted(SHELL_ROADS, key=lambda road: not PROVIDERS[road.provider].gzip):
+        (here / "prod.yaml").write_text(f"{plain}provider: {road.provider}\n")
+        if not PROVIDERS[road.provider].gzip:  # its documents are other ones
+            assert kgen("render", "prod.yaml", f"--output={output}").code == 0
+        made = kgen("attach", "prod.yaml", "w1", "--with", road.tool, f"--output={output}")
+        assert made.code == 0, made.err
+        (first, told), *_ = in_a_shell(made.out, here)
+        if told:
+            content = base64.b64decode(told)
+            assert content == (here / output / "prod/user-data/w1.yaml.gz").read_bytes()
+        elif road.tool == "virt-install":
+            (option,) = [word for word in first if word.endswith("readonly=on")]
+            splitter = shlex.shlex(option, posix=True)
+            splitter.whitespace, splitter.whitespace_split, splitter.commenters = ",", True, ""
+            assert (here / next(iter(splitter)).removeprefix("path=")).is_file()
+        else:
+            (path,) = [word.removeprefix("fileb://") for word in first if "/prod/" in word]
+            assert (here / path).is_file()
+            assert not path.startswith(("-", "~"))
+            assert ":" not in path or path.startswith("./")
+
+
+@pytest.mark.parametrize(
+    ("provider", "tool"), [("azure", "az"), ("gce", "gcloud"), ("hetzner", "hcloud"), ("vsphere", "govc")]
+)
+def test_a_tool_starts_no_machine_without_the_file(kgen, rendered, here, in_a_shell, provider, tool):
+    """The other tools fail by themselves. az would take the path for the user-data."""
+    with_provider(here, provider)
+    text = kgen("attach", "prod.yaml", "w1", "--with", tool).out
+    started = [words[0:2] for words, _ in in_a_shell(text, here / "programs")]
+    assert started == ([["server", "attach-to-network"], ["server", "poweron"]] if tool == "hcloud" else [])
+
+
+@pytest.mark.parametrize(
+    ("road", "name"), [("gce-gcloud", "w1-example-com"), ("akamai-terraform", "prod-w1.example.com")]
+)
+def test_a_name_is_one_that_the_provider_takes(kgen, here, road, name):
+    """GCE and CloudStack take no dots; Akamai takes no label of two letters."""
+    provider, tool = road.split("-")
+    text = (here / "prod.yaml").read_text().replace("name: w1,", "name: w1.example.com,")
+    (here / "prod.yaml").write_text(text)
+    assert kgen("render", "prod.yaml").code == 0
+    with_provider(here, provider)
+    assert name in kgen("attach", "prod.yaml", "w1.example.com", "--with", tool).out.replace('"', " ").split()
 
 
 def test_a_path_with_blanks_and_signs_is_quoted(kgen, here):
