@@ -117,6 +117,9 @@ def _report(made: BundleFile, as_json: bool) -> None:
         told = {"path": str(made.path), "recipients": made.recipients, "passphrase": made.has_passphrase}
         console.out(json.dumps(told, indent=2))
         return
+    if not (made.recipients or made.has_passphrase):
+        console.out(f"{made.path} does not say who can decrypt it: another program has encrypted it")
+        return
     who: Sequence[str] = made.recipients or ["whoever knows the passphrase"]
     console.out(f"{made.path} can be decrypted by:")
     for each in who:
@@ -138,6 +141,9 @@ def _new_passphrase(file: Path | None) -> str:
 
 
 def _lines(file: Path) -> list[str]:
-    with disk_errors(file):
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    try:
+        with disk_errors(file):
+            lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError:
+        raise InputError(f"{file} is not text", "give a file with one recipient a line") from None
     return [line for line in lines if line and not line.startswith("#")]

@@ -60,7 +60,7 @@ def ask_passphrase(prompt: str = "Passphrase of the secrets bundle: ") -> str:
     """Return what somebody types at the terminal, which does not show it.
 
     Raises:
-        InputError: there is no terminal.
+        InputError: there is no terminal, or nothing is typed (Ctrl-D).
     """
     import getpass
 
@@ -69,7 +69,11 @@ def ask_passphrase(prompt: str = "Passphrase of the secrets bundle: ") -> str:
     except OSError:
         hint = "let KGEN_AGE_PASSPHRASE_FILE name a file that holds it, or a descriptor: /dev/fd/3"
         raise InputError("a passphrase is needed, and there is no terminal to ask for it", hint) from None
-    return getpass.getpass(prompt)
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        note("")  # the prompt's line has no end
+        raise InputError("no passphrase was given") from None
 
 
 def error(failure: KgenError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +16,8 @@ _HEADER = b"age-encryption.org/v1\n"
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _SSH_PUBLIC = ("ssh-ed25519 ", "ssh-rsa ")
 _SSH_PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----"
+_PLUGIN = re.compile(r"age1[a-z0-9+._-]+1")  # Bech32 has no 1 after its prefix, which is age1 without a plugin
+_NO_PLUGINS = "kgen supports no plugins: use a recipient age1… of `age-keygen`, or an SSH key"
 _RECIPIENT_HINT = "`age-keygen -o key.txt` makes an identity and prints its recipient, age1…"
 
 
@@ -104,6 +107,8 @@ def identities(text: str) -> list[Any]:
         try:
             found.append(pyrage.x25519.Identity.from_str(line))
         except pyrage.IdentityError:
+            if line.startswith("AGE-PLUGIN-"):
+                raise InputError(f"line {number} of the identity file needs a plugin of age", _NO_PLUGINS) from None
             raise InputError(f"line {number} of the identity file is not an identity of age", hint) from None
     if not found:
         raise InputError("the identity file has no identity", hint)
@@ -121,4 +126,6 @@ def _recipient(text: str) -> Any:
             return pyrage.ssh.Recipient.from_str(text)
         return pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
+        if _PLUGIN.match(text):
+            raise InputError(f"{text!r} needs a plugin of age", _NO_PLUGINS) from None
         raise InputError(f"{text!r} is not a recipient of age", _RECIPIENT_HINT) from None

@@ -142,6 +142,11 @@ def _like(path: Path, before: bytes | None, bundle: Bundle) -> bytes:
     key = unlocking.key_for(before, str(path))
     text = age.decrypt(before, key, str(path))
     recipients = _parse(text, path).recipients
+    if not recipients and not key.passphrase:  # age itself has encrypted it
+        raise InputError(
+            f"{path} must change, and it does not say whom it is encrypted for",
+            "name everybody who may decrypt it: `kgen bundle edit-recipients CLUSTER_FILE --add RECIPIENT`",
+        )
     new = document.dump(replace(bundle, recipients=recipients)).encode()
     return before if new == text else age.encrypt(new, recipients, key)
 

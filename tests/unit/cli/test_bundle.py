@@ -121,6 +121,7 @@ def test_without_the_identity_nothing_is_written(kgen, here, encrypted, identity
     identity("other.key")
     (here / "empty.key").write_text("# nothing\n")
     (here / "bad.key").write_text("AGE-SECRET-KEY-1BADBADBAD\n")
+    (here / "plugin.key").write_text("AGE-PLUGIN-YUBIKEY-1BADBADBAD\n")
     (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "users: [{name: ops, plain_text_passwd: x}]\n")
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     for words, says in (
@@ -128,6 +129,7 @@ def test_without_the_identity_nothing_is_written(kgen, here, encrypted, identity
         (("--identity", "other.key"), "cannot be decrypted: the identity is another one, or the file is damaged"),
         (("--identity", "empty.key"), "the identity file has no identity"),
         (("--identity", "bad.key"), "line 1 of the identity file is not an identity of age"),
+        (("--identity", "plugin.key"), "line 1 of the identity file needs a plugin of age"),
         (("--identity", "missing.key"), "cannot read the identity file missing.key: No such file or directory"),
     ):
         ended = kgen("render", "prod.yaml", *words)
@@ -216,7 +218,8 @@ def _on_a_terminal(arguments: list[str], typed: str) -> tuple[int, str]:
         shown += more
         if more.endswith(b": "):
             assert not termios.tcgetattr(terminal)[3] & termios.ECHO
-            os.write(terminal, next(lines).encode() + b"\n")
+            answer = next(lines).encode()
+            os.write(terminal, answer if answer == b"\x04" else answer + b"\n")
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
 
@@ -228,6 +231,23 @@ def test_the_terminal_is_asked_once_and_shows_no_passphrase(kgen, rendered, here
     assert (code, shown.count("Passphrase"), PASSPHRASE in shown) == (0, 1, False), shown
     code, shown = _on_a_terminal(["bundle", "edit-recipients", "prod.yaml", "--passphrase"], "one\ntwo\n")
     assert (code, "the two passphrases differ" in shown) == (2, True), shown
+    code, shown = _on_a_terminal(["certs", "prod.yaml"], "\x04")  # Ctrl-D
+    assert (code, "no passphrase was given" in shown, "Traceback" in shown) == (2, True, False), shown
+
+
+def test_what_another_program_has_encrypted_names_its_recipients_before_it_changes(kgen, rendered, here, identity):
+    recipient = identity("a.key")
+    content = pyrage.encrypt((here / PLAIN).read_bytes(), [pyrage.x25519.Recipient.from_str(recipient)], armored=True)
+    (here / PLAIN).unlink()
+    (here / ENCRYPTED).write_bytes(content)
+    with_key = ("prod.yaml", "--identity", "a.key")
+    assert kgen("render", *with_key, "--check").code == 0
+    assert "does not say who can decrypt it" in kgen("bundle", "edit-recipients", *with_key).out
+    ended = kgen("certs", "renew", *with_key)
+    assert (ended.code, "does not say whom it is encrypted for" in ended.err, "--add" in ended.err) == (2, True, True)
+    assert (here / ENCRYPTED).read_bytes() == content
+    assert kgen("bundle", "edit-recipients", *with_key, "--add", recipient).code == 0
+    assert kgen("certs", "renew", *with_key).code == 0
 
 
 def test_without_a_terminal_nobody_is_asked(here, kgen, rendered, monkeypatch):
@@ -300,12 +320,15 @@ def test_a_new_cluster_stays_encrypted_and_keeps_the_old_bundle(kgen, here, encr
         ((), "give recipients or a passphrase"),
         (("--recipient", "age1x"), "'age1x' is not a recipient of age"),
         (("--recipient", "AGE-SECRET-KEY-1SECRET"), "a recipient is public, and this is an identity"),
+        (("--recipient", "age1yubikey1qwerty"), "'age1yubikey1qwerty' needs a plugin of age"),
         (("--recipients-file", "none"), "none: No such file"),
+        (("--recipients-file", "binary"), "binary is not text"),
         (("--new-passphrase-file", "empty"), "an empty passphrase protects nothing"),
     ],
 )
 def test_what_cannot_encrypt_leaves_the_plain_file(kgen, rendered, here, words, says):
     (here / "empty").write_text("\n")
+    (here / "binary").write_bytes(b"\xff\xfe")
     before = (here / PLAIN).read_bytes()
     ended = kgen("bundle", "encrypt", "prod.yaml", *words)
     assert (ended.code in (1, 2), says in ended.err) == (True, True), ended.err
