@@ -99,6 +99,10 @@ def _publish(connection: Connection, settings: BootstrapToken, token: str, ttl: 
 def _refuse_rare_runs(
     chosen: Mapping[str, tuple[BootstrapToken, str]], ttl: timedelta | None, every: timedelta
 ) -> None:
+    if not every:
+        raise InputError(
+            "--every is 0, and no schedule runs so often", "give the interval of the schedule: --every 30m"
+        )
     for pool, (settings, _) in chosen.items():
         life = settings.ttl if ttl is None else ttl
         if life and life < _RUNS * every:

@@ -99,6 +99,7 @@ def test_a_new_token_has_an_id_of_its_own():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (("refresh", "--every", "0"), "--every is 0, and no schedule runs so often"),
         (("refresh", "--every", "31m", "--pool", "workers"), "the token of pool workers lives for 1h0m0s, and would"),
         (("refresh", "--every", "13h", "--pool", "others"), "the pool others has no token of its own"),
         (("refresh", "--every", "1h", "--ttl", "90m"), "the token lives for 1h30m0s, and would expire if one run"),
