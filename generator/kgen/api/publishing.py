@@ -15,7 +15,7 @@ from kgen.api import image, launching, rendering
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
-from kgen.emitters.limits import DocumentTooLargeError
+from kgen.emitters.limits import StubTooLargeError
 from kgen.emitters.stub import STUBS, object_key
 from kgen.errors import InputError
 from kgen.output import lock
@@ -135,7 +135,7 @@ def publish(
                 if not is_there and not dry_run:
                     target.put(key, item.content)
         if too_large := [each for each in documents if each.is_too_large]:
-            raise DocumentTooLargeError(cluster, too_large)
+            raise StubTooLargeError(too_large)
         machines = {each.machine: rendering.describe(each) for each in documents}
         out.prepare({"kgen": __version__, "machines": machines})
         changes = out.commit()

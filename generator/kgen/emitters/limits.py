@@ -16,18 +16,34 @@ class DocumentTooLargeError(InputError):
 
     def __init__(self, cluster: Cluster, documents: Sequence[DocumentInfo]) -> None:
         """Name every document that does not fit, and what to change in this cluster."""
-        shown = [_line(document) for document in documents[:_MOST_SHOWN]]
-        if len(documents) > len(shown):
-            shown.append(f"… and {len(documents) - len(shown)} more")
+        lines = [_line(document) for document in documents]
         super().__init__(
-            f"user-data over the limit of {cluster.provider}:\n  " + "\n  ".join(shown), "; ".join(_remedies(cluster))
+            f"user-data over the limit of {cluster.provider}:{_shown(lines)}", "; ".join(_remedies(cluster))
         )
+
+
+class StubTooLargeError(InputError):
+    """Stubs exceed the limit of user-data of EC2; none was written."""
+
+    def __init__(self, stubs: Sequence[DocumentInfo]) -> None:
+        """Name every stub that does not fit, and what a stub holds."""
+        lines = [f"{stub.machine}: {_counts(stub)}" for stub in stubs]
+        hint = "a stub holds `cloudInit`, `users` and `ntp`: bring files by `files:`, or put them into the image"
+        super().__init__(f"stubs over the limit of {stubs[0].provider}:{_shown(lines)}", hint)
+
+
+def _shown(lines: Sequence[str]) -> str:
+    more = len(lines) - _MOST_SHOWN
+    return "".join(f"\n  {line}" for line in [*lines[:_MOST_SHOWN], *([f"… and {more} more"] if more > 0 else [])])
 
 
 def _line(document: DocumentInfo) -> str:
     parts = ", ".join(f"{name} {count:,}" for name, count in document.largest_parts)
-    counts = f"{document.counted_bytes:,} bytes of {document.limit_bytes:,}"
-    return f"{document.machine}: {counts} (largest parts: {parts})"
+    return f"{document.machine}: {_counts(document)} (largest parts: {parts})"
+
+
+def _counts(document: DocumentInfo) -> str:
+    return f"{document.counted_bytes:,} bytes of {document.limit_bytes:,}"
 
 
 def _remedies(cluster: Cluster) -> list[str]:

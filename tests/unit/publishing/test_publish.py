@@ -1,9 +1,11 @@
 """``kgen publish``, ``kgen unpublish`` and the stubs' program, against S3 and a metadata service over HTTP."""
 
+import base64
 import gzip
 import hashlib
 import io
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -275,6 +277,19 @@ def test_what_a_failed_run_put_is_known_and_completed(aws, rendered, kgen, monke
     assert kgen("unpublish", "prod.yaml", "--dry-run").out.count("remove  ") == 3
     assert "2 objects put, 1 unchanged" in kgen(*PUBLISH).out
     assert len(keys(aws)) == 3
+
+
+def test_a_stub_over_the_limit_says_what_makes_it_large(aws, rendered, kgen, here):
+    noise = base64.b85encode(random.Random(1).randbytes(20_000)).decode().translate(str.maketrans("{}", "[]"))
+    with (here / "prod.yaml").open("a") as file:
+        file.write(f"cloudInit: {{write_files: [{{path: /opt/noise, content: {json.dumps(noise)}}}]}}\n")
+    assert kgen("render", "prod.yaml").code == 0
+    ended = kgen(*PUBLISH)
+    assert ended.code == 2
+    assert "stubs over the limit of ec2:\n  m1: " in ended.err
+    assert "a stub holds `cloudInit`, `users` and `ntp`" in ended.err
+    assert "kgen publish" not in ended.err
+    assert not (rendered / "publish").exists()
 
 
 @pytest.mark.parametrize(
