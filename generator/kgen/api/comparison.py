@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from kgen.api import image
 from kgen.api.bundle import existing_bundle
 from kgen.comparing import changes, document
 from kgen.comparing.changes import Difference
 from kgen.config.load import load
-from kgen.errors import InputError, Problem
+from kgen.errors import InputError, Problem, ProblemsError, command
 from kgen.model import Cluster
 from kgen.output.artifacts import Artifact
 from kgen.output.disk import disk_errors, read_plain_file
@@ -73,11 +74,12 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
         compared = str(root)
     elif against:
         with _at_revision(cluster_file, against) as old_file:
-            old = _documents(load(old_file).cluster, replace(populated, seal_keys=seal_keys))
+            old = _documents(_load(old_file, cluster_file, against), replace(populated, seal_keys=seal_keys))
             before = {name: partial(gzip.decompress, compressed) for name, _, compressed in old}
         compared = f"{cluster_file} of {against}"
     else:
-        hint = f"run `kgen render {cluster_file}`, or name a directory or a git revision with --against"
+        render = command("render", cluster_file, output=output)
+        hint = f"run `{render}`, or name a directory or a git revision with --against"
         raise InputError(f"nothing of {loaded.cluster.name} is rendered in {output}", hint)
     added, machines = {}, {}
     objects: tuple[Difference, ...] = ()
@@ -90,10 +92,17 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
             added[name] = told.role
             continue
         was = document.read(old_text, f"the document of {name} in {compared}", seal_keys)
-        if found := changes.of_machine(was, told, fingerprint):
+        try:
+            found = changes.of_machine(was, told, fingerprint)
+        except ValueError as error:  # a certificate, which is decoded only where it differs
+            raise document.unreadable(f"the document of {name} in {compared}") from error
+        if found:
             machines[name] = found
         objects = objects or changes.of_objects(was, told, fingerprint)
-    removed = {name: document.read(text(), name, seal_keys).role for name, text in before.items()}
+    removed = {
+        name: document.read(text(), f"the document of {name} in {compared}", seal_keys).role
+        for name, text in before.items()
+    }
     return Comparison(compared, loaded.warnings, added, removed, machines, objects)
 
 
@@ -129,6 +138,28 @@ def _nothing(path: PurePosixPath, text: bytes) -> None:
     """Find no earlier gzip."""
 
 
+def _load(old_file: Path, cluster_file: Path, revision: str) -> Cluster:
+    """Return the cluster of ``old_file``, a copy of ``cluster_file`` as it is in ``revision``.
+
+    Raises:
+        ProblemsError: it is wrong; its places are those of the revision, not of the copy.
+    """
+    here, there = f"{old_file.parent}/", f"{revision}:{cluster_file.parent}/".replace(":./", ":")
+    try:
+        return load(old_file).cluster
+    except ProblemsError as error:
+        raise ProblemsError(
+            replace(
+                each,
+                file=each.file.replace(here, there),
+                message=each.message.replace(here, there),
+                hint=each.hint.replace(here, there),
+                is_quotable=False,
+            )
+            for each in error.problems
+        ) from error
+
+
 @contextmanager
 def _at_revision(cluster_file: Path, revision: str) -> Iterator[Path]:
     """Yield the path of the cluster file in a copy of the files of ``revision``, which is removed afterwards."""
@@ -139,14 +170,19 @@ def _at_revision(cluster_file: Path, revision: str) -> Iterator[Path]:
         top = _git(directory, "rev-parse", "--show-toplevel").decode().rstrip("\n")
         commit = _git(directory, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
         archive = _git(Path(top), "archive", "--format=tar", commit)
-    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+    except FileNotFoundError as error:
+        message = f"{revision!r} is no directory with rendered documents, and there is no git to ask for a revision"
+        raise InputError(message, "install git, or give `outputs/<cluster>` of an earlier render") from error
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()
         message = f"{revision!r} is neither a directory with rendered documents nor a git revision"
+        message += f" (git: {said[0].removeprefix('fatal: ')})" if said else ""
         raise InputError(message, "give `outputs/<cluster>` of an earlier render, or a revision like HEAD~1") from error
     with tempfile.TemporaryDirectory(prefix="kgen-diff-") as temporary:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            for member in tar:
+            for member in tar.getmembers():
                 name = PurePosixPath(member.name)
-                content = tar.extractfile(member) if member.isfile() else None
+                content = _content(tar, member)
                 if content is not None and not name.is_absolute() and ".." not in name.parts:
                     target = Path(temporary, name)
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +191,14 @@ def _at_revision(cluster_file: Path, revision: str) -> Iterator[Path]:
         if not old.exists():
             raise InputError(f"{cluster_file} is not in git's {revision}", "give a revision that has it")
         yield old
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
+    """Return the content of a file, or of the file in the archive that a link leads to; None for anything else."""
+    try:
+        return tar.extractfile(member) if member.isfile() or member.issym() else None
+    except (KeyError, RecursionError):  # a link that leads out of it, or in a circle
+        return None
 
 
 def _git(directory: Path, *words: str) -> bytes:

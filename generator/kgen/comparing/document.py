@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import lzma
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -33,6 +35,11 @@ _STATIC_POD = re.compile(
 _CONFIGURATION = re.compile(r"/var/lib/kubelet/(config|instance-config)\.yaml")
 _PUBLIC_OBJECTS = ("kubeadm-config", "kubelet-config", "kube-proxy", "coredns", "kgen")
 _PUBLIC_KEYS = ("hostname", "prefer_fqdn_over_hostname")
+_DAMAGES = (
+    *(yaml.YAMLError, zlib.error, lzma.LZMAError, EOFError, OSError, RecursionError),
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError),
+)
+"""The errors of reading a document that is not one: its texts, its compressed parts, and what is not in them."""
 _DERIVED = ("role", "name", "pool", "files", "owners", "objects", "blobs", "validity", "directories")
 """Keys of a payload's body that have subjects of their own, or that repeat others."""
 
@@ -64,8 +71,15 @@ def read(text: bytes, place: str, seal_keys: Mapping[str, SealKey] = MappingProx
     try:
         document = yaml.load(text, Loader=yaml.CSafeLoader)
         return _told(document, seal_keys)
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, IndexError, AttributeError, OSError) as error:
-        raise InputError(f"{place} is not a document that this kgen reads: {type(error).__name__}", "") from error
+    except _DAMAGES as error:
+        raise unreadable(place) from error
+
+
+def unreadable(place: str) -> InputError:
+    """Return the error for a document that is damaged, or that another kgen made."""
+    return InputError(
+        f"{place} is damaged, or not a document of this kgen", "render again, or compare with another one"
+    )
 
 
 def _told(document: Mapping[str, Any], seal_keys: Mapping[str, SealKey]) -> Told:
