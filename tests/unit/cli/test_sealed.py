@@ -89,7 +89,7 @@ def test_a_document_that_no_key_opens_is_a_sentence(kgen, sealed, here):
     (here / "prod.secrets.yaml").write_text(yaml.safe_dump(bundle))
     ended = kgen("diff", "prod.yaml")
     assert (ended.code, "Traceback" in ended.err) == (2, False)
-    assert "is not a document that this kgen reads" in ended.err
+    assert "the document of m1 in outputs/prod is damaged" in ended.err
 
 
 def test_attach_names_the_key(kgen, sealed):
