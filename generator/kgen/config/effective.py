@@ -39,6 +39,16 @@ class Configuration:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
 
+    def first_given(self, *paths: str) -> tuple[str, ...]:
+        """Return the first of the paths that has a value of its own, split: the others have defaults."""
+        for path in paths:
+            value: Any = self.given
+            for key in path.split("."):
+                value = value.get(key) if isinstance(value, Mapping) else None
+            if value is not None:
+                return tuple(path.split("."))
+        return tuple(paths[0].split("."))
+
     def is_on(self, gate: str) -> bool:
         """Return whether a feature gate is on in this configuration; a gate that is not there is off."""
         return is_enabled(self.gates, self.given_gates, gate)

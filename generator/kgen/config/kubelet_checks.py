@@ -129,7 +129,8 @@ def _image_collection(config: Configuration) -> Found:
     low, high = config.get("imageGCLowThresholdPercent"), config.get("imageGCHighThresholdPercent")
     if low >= high:
         message = f"imageGCLowThresholdPercent {low} must be less than imageGCHighThresholdPercent {high}"
-        yield Wrong(_path("imageGCLowThresholdPercent"), message, "give both, the low one less than the high one")
+        path = config.first_given("imageGCLowThresholdPercent", "imageGCHighThresholdPercent")
+        yield Wrong(path, message, "give both, the low one less than the high one")
     least, most = _seconds(config, "imageMinimumGCAge"), _seconds(config, "imageMaximumGCAge")
     if least < 0:
         yield Wrong(_path("imageMinimumGCAge"), "imageMinimumGCAge is negative", "give a duration like 2m")
@@ -262,7 +263,8 @@ def _enforcement(config: Configuration) -> Found:
                 yield Wrong(path, f"{entry} and {entry}-compressible exclude each other", "keep one of them")
             if not config.get("cgroupsPerQOS"):
                 hint = "write enforceNodeAllocatable: [none], or remove cgroupsPerQOS"
-                yield Wrong(path, f"{entry} needs cgroupsPerQOS: true", hint)
+                place = path if name in config.given else _path("cgroupsPerQOS")
+                yield Wrong(place, f"{entry} needs cgroupsPerQOS: true", hint)
 
 
 def _cgroups(config: Configuration) -> Found:

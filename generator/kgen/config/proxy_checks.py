@@ -71,7 +71,8 @@ def _limits(config: Configuration) -> Found:
         yield Wrong((mode, "minSyncPeriod"), f"{config.get(f'{mode}.minSyncPeriod')} is negative", "give 0 or more")
     elif least > period > 0:
         message = f"{config.get(f'{mode}.minSyncPeriod')} is more than syncPeriod {config.get(f'{mode}.syncPeriod')}"
-        yield Wrong((mode, "minSyncPeriod"), message, f"give a longer {mode}.syncPeriod")
+        path = config.first_given(f"{mode}.minSyncPeriod", f"{mode}.syncPeriod")
+        yield Wrong(path, message, f"give a longer {mode}.syncPeriod")
 
 
 def _addresses(config: Configuration) -> Found:
