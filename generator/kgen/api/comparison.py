@@ -129,7 +129,9 @@ def _text(path: Path) -> bytes:
 def _documents(cluster: Cluster, bundle: Bundle) -> Iterator[tuple[str, bytes, bytes]]:
     """Yield machine, text and gzip of each document that ``cluster`` makes."""
     populated = populate(bundle, cluster, datetime.now(UTC)).bundle
-    for item in Pipeline(cluster, populated).machine_artifacts(cluster.documents, review_all=False, kept=_nothing):
+    pipeline = Pipeline(cluster, populated)
+    # The pipeline's own machines have what is in the bundle: the pods' ranges, the keys that encrypt.
+    for item in pipeline.machine_artifacts(pipeline.cluster.documents, review_all=False, kept=_nothing):
         if isinstance(item, Artifact) and item.digest_of is not None:
             yield item.path.name.removesuffix(".yaml.gz"), item.digest_of, item.content
 

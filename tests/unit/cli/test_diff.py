@@ -54,6 +54,24 @@ def test_no_difference_after_a_render(kgen, rendered):
     assert (ended.code, ended.out, ended.err) == (0, "no difference from outputs/prod\n", "")
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "apiServer: {encryption: {provider: secretbox}}\n",
+        "networking: {podSubnet: 10.244.0.0/16, plugin: bridge}\n",
+        "userData: {secrets: sealed}\n",
+    ],
+)
+def test_what_the_bundle_gives_to_machines_is_no_difference(kgen, here, more):
+    text = (here / "prod.yaml").read_text()
+    if "bridge" in more:
+        text = text[: text.index("pools:")]
+    (here / "prod.yaml").write_text(text + more)
+    assert kgen("render", "prod.yaml").code == 0
+    ended = kgen("diff", "prod.yaml")
+    assert (ended.code, ended.out, ended.err) == (0, "no difference from outputs/prod\n", "")
+
+
 def test_changes_are_told_by_meaning(kgen, rendered, change):
     change(
         "apiServer: {certSANs: [api.example.com], extraArgs: [{name: profiling, value: 'false'}]}\n"
