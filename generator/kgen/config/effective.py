@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kgen.config.kubernetes_yaml import value_at
 from kgen.config.typed import Types
 from kgen.facts.programs import Programs, is_enabled
 
@@ -34,20 +35,12 @@ class Configuration:
 
     def get(self, path: str) -> Any:
         """Return the value at ``a.b``; None if it has neither a value nor a default."""
-        value: Any = self._values
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
+        return value_at(self._values, path.split("."))
 
     def first_given(self, *paths: str) -> tuple[str, ...]:
         """Return the first of the paths that has a value of its own, split: the others have defaults."""
-        for path in paths:
-            value: Any = self.given
-            for key in path.split("."):
-                value = value.get(key) if isinstance(value, Mapping) else None
-            if value is not None:
-                return tuple(path.split("."))
-        return tuple(paths[0].split("."))
+        split = [tuple(path.split(".")) for path in paths]
+        return next((path for path in split if value_at(self.given, path) is not None), split[0])
 
     def is_on(self, gate: str) -> bool:
         """Return whether a feature gate is on in this configuration; a gate that is not there is off."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -95,6 +95,13 @@ def documents(text: str) -> tuple[list[Document], list[Flaw]]:
     except _TooMuchError as too_much:
         reader.flaws.append(too_much.flaw)
     return found, reader.flaws
+
+
+def value_at(value: Any, path: Iterable[str]) -> Any:
+    """Return what is at ``path`` in nested mappings; None if nothing is."""
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def node_at(node: yaml.Node, path: Iterable[str | int]) -> yaml.Node:

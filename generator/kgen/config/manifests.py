@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from kgen.config import user_files
-from kgen.config.kubernetes_yaml import documents, node_at
+from kgen.config.kubernetes_yaml import documents, node_at, value_at
 from kgen.errors import Problem
 from kgen.facts.api_kinds import BUILT_IN, ApiKind, collection, group_of
 from kgen.model import Manifest
@@ -140,7 +140,7 @@ class _Reader:
             self._note(file, node, "", "K502", "this is not a Kubernetes object", hint)
             return False
         for path in (("apiVersion",), ("kind",), ("metadata", "name")):
-            text = _below(value, *path)
+            text = value_at(value, path)
             field = ".".join(path)
             if text is None:
                 hint = (
@@ -153,14 +153,14 @@ class _Reader:
                 self._note(file, at(node, *path), field, "K502", f"{field} must be a text", "put it in quotes")
             elif field == "metadata.name" and (text in (".", "..") or set("/%") & set(text) or len(text) > 253):
                 self._note(file, at(node, *path), field, "K502", f"{shown(text)} is not a name")
-        namespace = _below(value, "metadata", "namespace")
+        namespace = value_at(value, ("metadata", "namespace"))
         if namespace is not None and not isinstance(namespace, str):
             place = at(node, "metadata", "namespace")
             self._note(
                 file, place, "metadata.namespace", "K502", "metadata.namespace must be a text", "put it in quotes"
             )
         for key in _SET_BY_THE_SERVER:
-            if _below(value, "metadata", key) is not None:
+            if value_at(value, ("metadata", key)) is not None:
                 message = f"metadata.{key} is set by the API server, which refuses a new object with it"
                 place = at(node, "metadata", key)
                 self._note(
@@ -176,7 +176,7 @@ class _Reader:
         return len(self.problems) == before
 
     def _check_texts(self, file: str, node: yaml.Node, value: Any, path: tuple[str, ...]) -> None:
-        texts = _below(value, *path)
+        texts = value_at(value, path)
         field = ".".join(path)
         if texts is not None and not isinstance(texts, dict):
             self._note(file, at(node, *path), field, "K502", f"{field} must be a mapping")
@@ -194,9 +194,10 @@ class _Reader:
             if found.key != _CRD:
                 continue
             names = {
-                path: _below(found.body, "spec", *path.split(".")) for path in ("group", "names.kind", "names.plural")
+                path: value_at(found.body, ("spec", *path.split(".")))
+                for path in ("group", "names.kind", "names.plural")
             }
-            versions = _below(found.body, "spec", "versions")
+            versions = value_at(found.body, ("spec", "versions"))
             wrong = next((path for path, text in names.items() if not isinstance(text, str) or not text), "")
             if not wrong and not isinstance(versions, list):
                 wrong = "versions"
@@ -205,7 +206,7 @@ class _Reader:
                 continue
             served = [entry.get("name") for entry in versions if isinstance(entry, dict) and entry.get("served")]
             group, kind, plural = names.values()
-            namespaced = _below(found.body, "spec", "scope") == "Namespaced"
+            namespaced = value_at(found.body, ("spec", "scope")) == "Namespaced"
             kinds[group, kind] = ApiKind(plural, namespaced, tuple(map(str, served)))
         return kinds
 
@@ -267,15 +268,6 @@ def _flattened(node: yaml.Node, value: Any) -> Iterator[tuple[yaml.Node, Any]]:
             yield from _flattened(below, item)
     else:
         yield node, value
-
-
-def _below(value: Any, *path: str) -> Any:
-    """Return the value at ``path``; None if something on the way is missing or not a mapping."""
-    for key in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(key)
-    return value
 
 
 def at(node: yaml.Node, *path: str) -> yaml.Node:

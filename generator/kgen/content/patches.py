@@ -15,6 +15,7 @@ import yaml
 
 from kgen import engine
 from kgen.config import patch_types
+from kgen.config.kubernetes_yaml import value_at
 from kgen.content.decoded import decoded
 from kgen.errors import Problem, ProblemsError
 from kgen.facts import programs
@@ -93,14 +94,8 @@ def _problem(patch: Patch, message: str) -> Problem:
 
 def _check_identity(before: Any, after: Any) -> None:
     for path in _IDENTITY:
-        if _below(before, path) != _below(after, path):
+        if value_at(before, path) != value_at(after, path):
             raise _RefusedError(f"{'.'.join(path)} must stay")
-
-
-def _below(value: Any, path: Iterable[str]) -> Any:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _json(value: Any, operations: Any) -> Any:
@@ -143,7 +138,7 @@ def _strategic(value: Any, patch: Any) -> Any:
         elif isinstance(old, list) and isinstance(new, list) and key in _MERGE_KEYS:
             result[key] = _merged_lists(old, new, _MERGE_KEYS[key])
         else:
-            created = _created({key: new})
+            created = _bare({key: new}, keeps=False)
             if created:
                 result[key] = created[key]
             else:
@@ -177,25 +172,18 @@ def _is_directive(value: Any) -> bool:
     return isinstance(value, dict) and bool(_directive(value))
 
 
-def _created(value: Any) -> Any:
-    """Return what a patch creates where nothing was: its value without nulls and without objects with ``$patch``."""
+def _bare(value: Any, *, keeps: bool) -> Any:
+    """Return what a patch creates: its value without nulls and directives.
+
+    Go ``keeps`` objects with ``$patch`` inside an item that is added to a list, and drops them elsewhere.
+    """
     if isinstance(value, list):
-        return [_created(item) for item in value if not _is_directive(item)]
+        return [_bare(item, keeps=keeps) for item in value if keeps or not _is_directive(item)]
     if not isinstance(value, dict):
         return value
     _directive(value)
-    kept = {key: new for key, new in value.items() if new is not None and not key.startswith("$")}
-    return {key: _created(new) for key, new in kept.items() if not _is_directive(new)}
-
-
-def _bare(value: Any) -> Any:
-    """Return the item that a patch adds to a list: without its nulls and directives."""
-    if isinstance(value, list):
-        return [_bare(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    _directive(value)
-    return {key: _bare(new) for key, new in value.items() if new is not None and not key.startswith("$")}
+    given = {key: new for key, new in value.items() if new is not None and not key.startswith("$")}
+    return {key: _bare(new, keeps=keeps) for key, new in given.items() if keeps or not _is_directive(new)}
 
 
 def _merged_lists(old: list[Any], patch: list[Any], merge_key: str) -> list[Any]:
@@ -214,13 +202,13 @@ def _merged_lists(old: list[Any], patch: list[Any], merge_key: str) -> list[Any]
         else:
             new.append(item)
     if is_replaced:
-        return [_bare(item) for item in new]
+        return [_bare(item, keeps=True) for item in new]
     before = [_key(item, merge_key) for item in kept]  # keys can repeat: port 53 of TCP and UDP
     wanted = [_key(item, merge_key) for item in new]
     for key, item in zip(wanted, new, strict=True):
         place = next((place for place, other in enumerate(kept) if other[merge_key] == key), None)
         if place is None:
-            kept.append(_bare(item))
+            kept.append(_bare(item, keeps=True))
         else:
             kept[place] = _strategic(kept[place], item)
     left = [item for item in kept if item[merge_key] not in wanted]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from kgen.config.kubernetes_yaml import value_at
 from kgen.config.rules.facts import Facts
 from kgen.facts import names
 from kgen.reader.objects import Draft
@@ -84,9 +85,7 @@ def warnings(facts: Facts, report: Report) -> None:
     """Warn about values that kubeadm warns about: they differ from the rest of the cluster, or open the kubelet."""
     for path, wanted, reason in _expected(facts):
         for holder in (facts.root, *facts.documents) if path[0] == "kubelet" else (facts.root,):
-            value: Any = holder.get(path[0])
-            for step in path[1:]:
-                value = value.get(step) if isinstance(value, dict) else None
+            value = value_at(holder.get(path[0]), path[1:])
             if value not in (None, "", *wanted):
                 message = f"{_plain(value)} instead of {one_of(map(_plain, wanted))}: {reason}"
                 report.warn(facts.below(*path, holder=holder), "K931", message, "remove it, unless you mean it")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+from kgen.config.kubernetes_yaml import value_at
 from kgen.config.rules.arguments import given
 from kgen.config.rules.facts import Facts
 from kgen.facts import apiserver_files as table
@@ -133,9 +134,7 @@ def _wrong_argument(setting: Flag | ConfigField, argument: Draft) -> Iterator[tu
 def _wrong_field(facts: Facts, setting: ConfigField) -> Iterator[tuple[Node, str]]:
     for holder in (facts.root, *facts.documents) if setting.key == "kubelet" else (facts.root,):
         path = setting.path.split(".")
-        value: Any = holder.get(setting.key)
-        for step in path:
-            value = value.get(step) if isinstance(value, dict) else None
+        value = value_at(holder.get(setting.key), path)
         if value is not None and not setting.expect.holds(text(value)):
             yield facts.below(setting.key, *path, holder=holder), f"{setting.path}: {shown(text(value))}"
     gate = setting.path.removeprefix("featureGates.")
