@@ -17,8 +17,11 @@ from kgen.pki import keys
 from kgen.pki.issue import USAGE_OIDS
 from kgen.pki.plan import Request
 
-OTHER_KEY = "is for a key that is neither RSA nor ECDSA"
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+class OtherKeyError(ValueError):
+    """A certificate is for a key that is neither RSA nor ECDSA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +58,21 @@ def decode_all(pem: str) -> tuple[Decoded, ...]:
     """Return every certificate in ``pem``, at least one, decoded. ``pem`` may have other text between them.
 
     Raises:
-        ValueError: one of them is not an X.509 certificate with an RSA or ECDSA key.
+        OtherKeyError: one of them is for another kind of key.
+        ValueError: one of them is not an X.509 certificate.
     """
     try:
-        certificates = x509.load_pem_x509_certificates(pem.encode())
-        public_keys = [certificate.public_key() for certificate in certificates]
+        return tuple(_decode(certificate) for certificate in x509.load_pem_x509_certificates(pem.encode()))
+    except OtherKeyError:
+        raise
     except Exception as error:  # the parser's exceptions differ by field and version
-        raise ValueError("cannot be read as a certificate") from error
-    if not all(isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) for key in public_keys):
-        raise ValueError(OTHER_KEY)
-    try:
-        return tuple(map(_decode, certificates))
-    except Exception as error:
         raise ValueError("cannot be read as a certificate") from error
 
 
 def _decode(certificate: x509.Certificate) -> Decoded:
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        raise OtherKeyError("is for a key that is neither RSA nor ECDSA")
     sans = extension(certificate, x509.SubjectAlternativeName)
     usages = extension(certificate, x509.ExtendedKeyUsage)
     constraints = extension(certificate, x509.BasicConstraints)
@@ -85,7 +87,7 @@ def _decode(certificate: x509.Certificate) -> Decoded:
         is_ca=bool(constraints and constraints.ca),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        algorithm=keys.algorithm_of(cast("keys.PublicKey", certificate.public_key())),
+        algorithm=keys.algorithm_of(key),
     )
 
 

@@ -11,7 +11,7 @@ from kgen.errors import Problem
 from kgen.output import disk
 from kgen.pki import keys
 from kgen.pki.checks import flaws_of_authority, flaws_of_key, misplaced
-from kgen.pki.inspect import OTHER_KEY, Decoded, decode_all, is_signed_by
+from kgen.pki.inspect import Decoded, OtherKeyError, decode_all, is_signed_by
 from kgen.pki.issue import certificate_pem
 from kgen.pki.plan import Request
 from kgen.secrets_bundle.model import Entry, ServiceAccount
@@ -75,7 +75,7 @@ class PkiFiles:
         try:
             return decode_all(text)
         except ValueError as error:
-            self.report(file, [str(error)], _KINDS if str(error) == OTHER_KEY else _pem_hint(file))
+            self.report(file, [str(error)], _KINDS if isinstance(error, OtherKeyError) else _pem_hint(file))
             return ()
 
     def authority(
