@@ -26,7 +26,7 @@ components: $(SET_UP) ## build the real programs the tests run against (cached o
 	@scripts/system-packages ip=iproute2 unshare=util-linux openssl=openssl isoinfo=genisoimage dnsmasq=dnsmasq-base blkid=util-linux chromium=chromium update-ca-certificates=ca-certificates virt-install=virtinst virsh=libvirt-clients xmllint=libxml2-utils
 	@$(BIN)/python -m tests.components
 
-unit: $(SET_UP) ## the tests that start no real programs, on two cores (three minutes; ARGS=... for pytest)
+unit: $(SET_UP) ## the tests that start no real programs, on two cores (three to six minutes; ARGS=... for pytest)
 	@$(BIN)/pytest -n 2 -m "not real and not control_plane and not soak" $(ARGS)
 
 test: components unit ## all tests, against real kubeadm, etcd, control plane and cloud-init (ARGS=... for pytest)
