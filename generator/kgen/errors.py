@@ -56,11 +56,15 @@ def describe(problem: Problem) -> dict[str, object]:
     }
 
 
+DEFAULT_OUTPUT = Path("outputs")
+"""Where clusters are rendered, unless ``--output`` says otherwise."""
+
+
 def command(verb: str, cluster_file: Path, *more: str, output: Path | None = None) -> str:
     """Return a command of kgen for a hint, as a shell takes it. The default of ``output`` is left out."""
     import shlex  # only what goes wrong needs it
 
-    where = () if output is None or output == Path("outputs") else ("--output", str(output))
+    where = () if output is None or output == DEFAULT_OUTPUT else ("--output", str(output))
     return shlex.join(["kgen", *verb.split(), str(cluster_file), *more, *where])
 
 

@@ -12,13 +12,13 @@ from kgen.bake.recipe import Recipe
 from kgen.bake.recipe import recipe as recipe_of
 from kgen.bake.verify import Difference, differences
 from kgen.config.load import load
+from kgen.errors import DEFAULT_OUTPUT as DEFAULT_OUTPUT
 from kgen.errors import InputError, Problem
 from kgen.model import Cluster
 from kgen.output.swap import Change
 from kgen.output.writer import Output
 
 SECTION = "bake"
-DEFAULT_OUTPUT = Path("outputs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import StubTooLargeError
 from kgen.emitters.stub import STUBS, object_key
-from kgen.errors import InputError
+from kgen.errors import InputError, command
 from kgen.output import lock
 from kgen.output.artifacts import Artifact
 from kgen.output.disk import disk_errors
@@ -90,18 +90,19 @@ def publish(
     loaded = load(cluster_file)
     cluster = loaded.cluster
     bundle_path, bundle = store.path_for(cluster_file), current_bundle(cluster_file, cluster, output)
+    unpublish_first = command("unpublish", cluster_file, output=output)
     wanted = _target(to, bucket, region, kms_key, owner)
     root = output / cluster.name
     recorded = recorded_bucket(root)
     if recorded and (recorded["to"], recorded["bucket"]) != (to, bucket):
         where = f"the bucket {recorded['bucket']}" if recorded["to"] == "s3" else "Secrets Manager"
-        raise InputError(f"the cluster is published in {where}", f"run `kgen unpublish {cluster_file}` first")
+        raise InputError(f"the cluster is published in {where}", f"run `{unpublish_first}` first")
     if cluster.seals:
         _refuse_other_keys(root, bundle, cluster_file)
     pipeline = Pipeline(cluster, bundle)
     target = PLACES[to](wanted)
     if recorded and to != "s3" and recorded["region"] != target.region:
-        hint = f"use --region {recorded['region']}, or run `kgen unpublish {cluster_file}` first"
+        hint = f"use --region {recorded['region']}, or run `{unpublish_first}` first"
         raise InputError(f"the cluster is published in {recorded['region']}, not in {target.region}", hint)
     plan = None
     if launch_templates:
@@ -191,7 +192,8 @@ def unpublish(
     root = output / cluster.name
     recorded = recorded_bucket(root)
     if not recorded:
-        raise InputError(f"nothing is published from {root}", f"`kgen publish {cluster_file} --bucket BUCKET` does it")
+        hint = f"`{command('publish', cluster_file, '--bucket', 'BUCKET', output=output)}` does it"
+        raise InputError(f"nothing is published from {root}", hint)
     current = {object_key(PurePosixPath(path)) for path in _section(root, SECTION).files}
     every = list(recorded["objects"])
     left = [key for key in every if old_only and key in current]
@@ -199,9 +201,8 @@ def unpublish(
     templates = launching.to_remove(cluster, recorded, published_machines(root) if old_only else ())
     versions = launching.old_versions(cluster, recorded, templates) if old_only else {}
     if not dry_run:
-        launching.remove(
-            cluster, recorded, templates, versions
-        )  # first: no machine starts with a stub whose object is gone
+        # The templates first: no machine starts with a stub whose object is gone.
+        launching.remove(cluster, recorded, templates, versions)
         there = Target(recorded["to"], recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
         PLACES[there.to](there).remove(set(removed), prefix(cluster))
         if not left:
@@ -305,7 +306,8 @@ def _refuse_other_keys(root: Path, bundle: Bundle, cluster_file: Path) -> None:
             content = path.read_bytes() if path.exists() else b""
         if content != key.key.encode():
             message = f"{path} is not the key that the secrets bundle has for {name}"
-            raise InputError(message, f"run `kgen render {cluster_file}`, and bring the machine that key")
+            render = command("render", cluster_file, output=root.parent)
+            raise InputError(message, f"run `{render}`, and bring the machine that key")
 
 
 def has_stub(root: Path, machine: str) -> bool:

@@ -24,8 +24,9 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     if result.seals:
         yield f"each machine needs its key, {result.root}/sealed/MACHINE.key: `kgen docs sealed-user-data` has the ways"
     if result.has_run and result.new_tokens:
-        options = " ".join(f"--pool {name}" for name in result.new_tokens)
-        yield f"the running cluster does not know the new tokens yet: `kgen token renew {cluster_file} {options}`"
+        options = (word for name in result.new_tokens for word in ("--pool", name))
+        renew = command("token renew", cluster_file, *options)
+        yield f"the running cluster does not know the new tokens yet: `{renew}`"
     if not result.earlier:
         kubectl = f"kubectl --kubeconfig {result.root / 'admin.conf'} get nodes"
         which = "" if result.bundle_is_new else " that never ran"

@@ -10,6 +10,7 @@ import click
 
 from kgen.cli import arguments, console
 from kgen.cli.render import documents_table
+from kgen.errors import command
 
 if TYPE_CHECKING:
     from kgen.api import PublishResult
@@ -102,9 +103,10 @@ def publish(
     if result.old:
         console.out(
             f"{len(result.old):,} objects of earlier contents are kept for machines with earlier stubs; "
-            f"`kgen unpublish {cluster_file} --old` removes them"
+            f"`{command('unpublish', cluster_file, '--old', output=output)}` removes them"
         )
-    console.out(f"next: `kgen attach {cluster_file} MACHINE` prints the command that starts a machine with its stub")
+    attach = command("attach", cluster_file, "MACHINE", output=output)
+    console.out(f"next: `{attach}` prints the command that starts a machine with its stub")
 
 
 def _print_templates(result: PublishResult) -> None:
