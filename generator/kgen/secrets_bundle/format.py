@@ -1,13 +1,17 @@
 """The text of the secrets bundle: reads it with the position of every problem, and writes it.
 
-Equal bundles have the same text.
+Equal bundles have the same text. Its ``checksums`` find what no verification of keys and certificates can find: another
+token, another name of a machine, a line that is gone.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
+import textwrap
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -21,7 +25,7 @@ from kgen.reader.kinds import BAD, Boolean, Invalid, Text
 from kgen.reader.objects import Draft, Field, ListOf, MapOf, Object
 from kgen.reader.report import Finding, Report
 from kgen.reader.tree import Mapping as MappingNode
-from kgen.reader.tree import Scalar, compose
+from kgen.reader.tree import Node, Scalar, compose
 from kgen.secrets_bundle.model import (
     API_VERSION,
     KIND,
@@ -41,6 +45,12 @@ _DATE = "%Y-%m-%dT%H:%M:%SZ"
 _DATE_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 _PEM = re.compile(r"(?:-----BEGIN ([A-Z0-9 ]+)-----\n([A-Za-z0-9+/=\n]+)-----END \1-----\n)+")
+_SUMS = "checksums"
+_WITHOUT_SUM = (_SUMS, "verified", "ageRecipients")
+_SUM_DIGITS = 8
+_SUMS_WIDTH = 116
+_WHY = ": the file is damaged, or somebody edited it"
+_EDITED = f"restore the file from a backup; if you edited it yourself, remove its key `{_SUMS}`, too"
 _HEADER = """\
 # The secrets of a kgen cluster: what came from randomness or the clock, made once and kept by every later render.
 # Who holds this file is the cluster's administrator. Keep it private, back it up, never commit it unencrypted.
@@ -60,6 +70,8 @@ def parse(text: str, file: str) -> Bundle:
     draft = BAD
     if isinstance(root, MappingNode):
         draft = BAD if _has_another_version(root, report) else _BUNDLE.read(root, report)
+        if not report.problems(file, root)[0]:
+            _check_sums(root, report)
     elif root is not None:
         report.error(root, "B101", "is not a secrets bundle", RESTORE)
     errors, _ = report.problems(file, root)
@@ -70,9 +82,10 @@ def parse(text: str, file: str) -> Bundle:
 
 def dump(bundle: Bundle) -> str:
     """Return the text of the bundle's file."""
-    return _HEADER + yaml.dump(
-        _plain(bundle), Dumper=_BundleDumper, sort_keys=False, default_flow_style=False, width=1000
-    )
+    plain = _plain(bundle)
+    sums = sorted({_sum(path, text) for path, text in _values(plain)})
+    plain[_SUMS] = textwrap.fill(" ".join(sums), _SUMS_WIDTH) + "\n"
+    return _HEADER + yaml.dump(plain, Dumper=_BundleDumper, sort_keys=False, default_flow_style=False, width=1000)
 
 
 class _BundleDumper(yaml.CSafeDumper):
@@ -84,6 +97,50 @@ def _represent_text(dumper: Any, text: str) -> Any:
 
 
 _BundleDumper.add_representer(str, _represent_text)
+
+
+def _values(plain: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each value that has a checksum, with the keys above it."""
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            if path or key not in _WITHOUT_SUM:
+                yield from _values(value, (*path, key))
+    elif isinstance(plain, list):
+        for value in plain:
+            yield from _values(value, path)
+    else:
+        yield path, "true" if plain is True else plain
+
+
+def _nodes(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Scalar]]:
+    """Yield the same of a file: each value's node, with the keys above it."""
+    if isinstance(node, MappingNode):
+        for key, (_, value) in node.entries.items():
+            if path or key not in _WITHOUT_SUM:
+                yield from _nodes(value, (*path, key))
+    elif isinstance(node, Scalar):
+        yield path, node
+    else:
+        for item in node.items:
+            yield from _nodes(item, path)
+
+
+def _sum(path: tuple[str, ...], text: str) -> str:
+    return hashlib.sha256("\0".join((*path, text)).encode()).hexdigest()[:_SUM_DIGITS]
+
+
+def _check_sums(root: MappingNode, report: Report) -> None:
+    """Report each value that has no checksum, or if there is none, that values are missing. Old files have no sums."""
+    _, sums = root.entries.get(_SUMS, (None, None))
+    if not isinstance(sums, Scalar):
+        return
+    recorded = set(sums.text.split())
+    found = {_sum(path, node.text): node for path, node in _nodes(root)}
+    for strange in found.keys() - recorded:
+        report.error(found[strange], "B107", f"is not what kgen wrote{_WHY}", _EDITED)
+    if found.keys() < recorded:
+        count = len(recorded) - len(found)
+        report.error(sums, "B107", f"{count} of the values that kgen wrote are missing{_WHY}", _EDITED)
 
 
 def _plain(bundle: Bundle) -> dict[str, Any]:
@@ -257,6 +314,7 @@ _BUNDLE = Object(
         Field("seenRunning", Text(_date, is_unambiguous=True)),
         Field("ageRecipients", ListOf(_TEXT), attribute="recipients"),
         Field("verified", _TEXT),
+        Field(_SUMS, _TEXT, attribute=None),
     ),
     makes=Bundle,
 )

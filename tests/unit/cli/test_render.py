@@ -346,7 +346,10 @@ def test_a_token_of_ones_own_in_the_bundle_goes_into_the_documents(kgen, here):
     assert kgen("render", "prod.yaml").code == 0
     path, own = here / "prod.secrets.yaml", "abcdef.0123456789abcdef"
     (made,) = store.read(path).tokens
-    path.write_text(path.read_text().replace(made, own))
+    text = path.read_text().replace(made, own)
+    path.write_text(text)
+    assert "remove its key `checksums`, too" in kgen("render", "prod.yaml").err
+    path.write_text(text[: text.index("checksums:")])
     assert kgen("render", "prod.yaml").code == 0
     for name in ("w1", "workers"):
         assert own in (here / f"outputs/prod/nodes/{name}/etc/kubernetes/bootstrap-kubelet.conf").read_text()

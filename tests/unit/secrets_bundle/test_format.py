@@ -1,3 +1,5 @@
+import base64
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,7 +11,10 @@ from tests import clusters
 
 from kgen.errors import ProblemsError
 from kgen.secrets_bundle import format as document
+from kgen.secrets_bundle.model import EncryptionKey
 from kgen.secrets_bundle.populate import populate
+
+from .conftest import NOW
 
 
 @pytest.fixture(scope="session")
@@ -74,10 +79,74 @@ def test_a_bundle_file_is_readable_by_people(text):
         "bootstrapTokens",
         "passwordHashes",
         "verified",
+        "checksums",
     ]
     assert plain["certificates"]["admin"]["notAfter"] == "2027-03-01T12:00:00Z"
     assert plain["masters"][0] == {"name": "m1", "address": "10.0.0.11"}
     assert text.startswith("#")
+
+
+@pytest.fixture(scope="session")
+def full(bundle):
+    """The text of a bundle that also has what no verification of keys and certificates can check."""
+    return document.dump(
+        replace(
+            bundle,
+            pool_tokens={"gpu": "abcdef.0123456789abcdef", "web": "fedcba.0123456789abcdef"},
+            encryption_keys=(EncryptionKey("secretbox", "key1", base64.b64encode(bytes(32)).decode()),),
+            password_hashes={"ops": "$6$salt$hash"},
+            pod_ranges={"m1": "10.244.0.0/24", "m2": "10.244.1.0/24"},
+            seen_running=NOW,
+        )
+    )
+
+
+def test_no_changed_byte_gives_another_bundle(full):
+    """Every 7th byte of what only checksums protect, and some of the rest."""
+    content, whole = full.encode(), document.parse(full, "")
+    start = full.index("bootstrapTokens:")
+    places = [*range(0, start, 1009), *range(start, full.index("verified:"), 7), *range(start, len(full), 97)]
+    outcomes, found = Counter(), []
+    for place in places:
+        for byte in (content[place] ^ 1, ord("#")):
+            damaged = (content[:place] + bytes([byte]) + content[place + 1 :]).decode()
+            try:
+                read = document.parse(damaged, "")
+            except ProblemsError as error:
+                outcomes[error.problems[0].code] += 1
+                found += error.problems
+            else:
+                outcomes["same"] += 1
+                assert replace(read, verified=whole.verified) == whole
+    assert all(problem.line and problem.hint for problem in found)
+    assert outcomes["B107"] > 60
+    assert outcomes["same"] < 60  # comments, and `verified`
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ("  gpu: abcdef", "  gpv: abcdef", "poolTokens.gpv"),
+        ("abcdef.0", "abcdef.1", "poolTokens.gpu"),
+        ("  web: fedcba", "# web: fedcba", "checksums"),
+        ("m2: 10.244.1.0/24", "m2: 10.244.2.0/24", "podCIDRs.m2"),
+        ("$6$salt$hash", "$6$salt$hasi", "passwordHashes.ops"),
+    ],
+)
+def test_a_change_is_named_with_its_line(full, before, after, field):
+    changed = swap(full, before, after)
+    problem = problems(changed)[0]
+    lines = changed.splitlines()
+    assert (problem.code, problem.field) == ("B107", field)
+    assert lines[problem.line - 1].strip().startswith(field.rpartition(".")[2])
+    assert "remove its key `checksums`" in problem.hint
+    assert document.parse(swap(changed, changed[changed.index("checksums:") :], ""), "")
+
+
+def test_line_ends_and_layout_are_no_change(full):
+    bundle = document.parse(full, "")
+    assert document.parse(full.replace("\n", "\r\n"), "") == bundle
+    assert document.parse(yaml.safe_dump(yaml.safe_load(full), default_style='"', indent=4), "") == bundle
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "[]\n", "text\n"])
