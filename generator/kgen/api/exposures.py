@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -10,34 +13,43 @@ from kgen.api import image, rendering
 from kgen.api.bundle import existing_bundle
 from kgen.api.publishing import SEALED, published_files, published_machines, recorded_bucket, url_of
 from kgen.config.load import load
-from kgen.errors import Problem
+from kgen.emitters.contract import DocumentInfo
+from kgen.emitters.limits import DocumentTooLargeError
+from kgen.errors import Problem, command
 from kgen.exposing import places
 from kgen.exposing.kinds import PLACE_KINDS, PlaceKind
 from kgen.exposing.places import Place, Secret
 from kgen.exposing.readers import readers
 from kgen.lab import state
+from kgen.lab.qemu import SEED
 from kgen.model import Cluster
 from kgen.output import lock
 from kgen.output.disk import disk_errors
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle import exposure, store
+from kgen.secrets_bundle.model import Bundle
 from kgen.secrets_bundle.populate import populate
 
 
 @dataclass(frozen=True, slots=True)
 class ExposureReport:
-    """Every secret with its places. ``readers`` says who can read each kind of place."""
+    """Every secret with its places. ``readers`` says who can read each kind of place.
+
+    ``outdated`` has, by kind of place, the files with documents that kgen would not write like this now: they may hold
+    other secrets than those that are listed.
+    """
 
     root: Path
     provider: str
     warnings: tuple[Problem, ...]
     secrets: tuple[tuple[Secret, tuple[Place, ...]], ...]
     readers: dict[PlaceKind, str]
+    outdated: dict[PlaceKind, tuple[str, ...]]
 
     @property
     def kinds(self) -> frozenset[PlaceKind]:
-        """Return the kinds of places that hold a secret."""
-        return frozenset(place.kind for _, found in self.secrets for place in found)
+        """Return the kinds of places that hold a secret, or may hold one."""
+        return frozenset(place.kind for _, found in self.secrets for place in found) | self.outdated.keys()
 
 
 def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> ExposureReport:
@@ -71,22 +83,91 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         lies[name][Place(kind, str(cluster_file if secret.is_given else bundle_path))] = None
     published = _published(root, loaded.cluster)
     pipeline = Pipeline(loaded.cluster, bundle)
-    for name, place in places.places(pipeline, found, reviewed, members, published, _lab(root)):
+    lab = state.load(root / state.DIRECTORY)
+    for name, place in places.places(pipeline, found, reviewed, members, published, _places_of(lab)):
         lies[name][place] = None
     report = tuple((found[name], tuple(listed)) for name, listed in lies.items())
     kinds = [kind for kind in PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
+    outdated: dict[PlaceKind, tuple[str, ...]] = {}
+    for kind, path in _outdated(root, loaded.cluster, bundle, recorded, members or {}, published.machines, lab):
+        outdated[kind] = (*outdated.get(kind, ()), path)
     return ExposureReport(
         root,
         loaded.cluster.provider,
-        (*loaded.warnings, *exposure.exposure(bundle_path)),
+        (*loaded.warnings, *exposure.exposure(bundle_path), *_warnings(root, cluster_file, outdated)),
         report,
         {kind: readers(kind, loaded.cluster) for kind in kinds},
+        outdated,
     )
 
 
-def _lab(root: Path) -> places.Lab | None:
-    """Return the files of the lab below ``root``; None if there is no lab."""
-    lab = state.load(root / state.DIRECTORY)
+def _outdated(
+    root: Path,
+    cluster: Cluster,
+    bundle: Bundle,
+    recorded: lock.Lock,
+    members: Mapping[str, Sequence[str]],
+    with_stubs: frozenset[str],
+    lab: state.Lab | None,
+) -> Iterator[tuple[PlaceKind, str]]:
+    """Yield kind and path of each file with a document that is another one now.
+
+    Raises:
+        KgenError: the lock file has other facts than kgen writes.
+    """
+    rendered, seeds = (recorded.section(name) for name in (rendering.SECTION, rendering.SEED_SECTION))
+    if not rendered.files and not seeds.files and lab is None:
+        return
+    named = {pool: [*names] for pool, names in members.items()}
+    for machine in lab.machines if lab else ():
+        named.setdefault(machine.pool, []).append(machine.name)
+    # `kgen status` may have recorded since the render that the cluster has run, which only a first boot needs to know.
+    known = {
+        digest
+        for each in {bundle.seen_running: bundle, None: replace(bundle, seen_running=None)}.values()
+        for digest in _digests(cluster, each, named)
+    }
+    try:
+        for name, facts in rendered.facts.get("machines", {}).items():
+            if facts["sha256"] not in known:
+                yield "documents" if name in with_stubs else "userData", facts["path"]
+    except lock.MALFORMED as error:
+        raise lock.damaged(root / lock.FILE_NAME, root) from error
+    for path, record in seeds.files.items():
+        if PurePosixPath(path).name == "user-data" and record.sha256 not in known:
+            yield "seeds", path
+    for machine in lab.machines if lab else ():
+        if machine.document not in known:
+            yield "lab", str(PurePosixPath(state.DIRECTORY, machine.name, SEED))
+
+
+def _digests(cluster: Cluster, bundle: Bundle, named: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the sha256 of each document and seed that kgen writes now; ``named`` are the named machines of pools."""
+    pipeline = Pipeline(cluster, bundle)
+    with suppress(DocumentTooLargeError):
+        for made in pipeline.machine_artifacts(
+            pipeline.cluster.documents, review_all=False, kept=lambda path, text: text
+        ):
+            if isinstance(made, DocumentInfo):
+                yield made.sha256
+    pipeline = Pipeline(replace(cluster, provider="nocloud"), bundle)
+    seed_files = pipeline.seed_files()
+    for machine in pipeline.cluster.documents:
+        for name in ("", *(named.get(machine.name, ()) if machine.is_pool else ())):
+            yield hashlib.sha256(seed_files(machine, name)["user-data"]).hexdigest()
+
+
+def _warnings(root: Path, cluster_file: Path, outdated: Mapping[PlaceKind, Sequence[str]]) -> Iterator[Problem]:
+    for kind, paths in outdated.items():
+        more = f", and {len(paths) - 1:,} more of such files," if len(paths) > 1 else ""
+        message = f"this file{more} would be another one now: it may hold secrets that are not in the report"
+        again = command("seed" if kind == "seeds" else "render", cluster_file, output=root.parent)
+        hint = "run `kgen lab down`, and `kgen lab up` again" if kind == "lab" else f"run `{again}`"
+        yield Problem(str(root / paths[0]), 0, 0, "", "K943", message, hint)
+
+
+def _places_of(lab: state.Lab | None) -> places.Lab | None:
+    """Return the files of the lab; None if there is no lab."""
     if lab is None:
         return None
     machines: dict[str, list[str]] = {}

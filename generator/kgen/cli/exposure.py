@@ -48,7 +48,7 @@ def exposure(cluster_file: Path, fail_on: tuple[str, ...], output: Path, as_json
         _print(report)
     bad = [kind for kind in fail_on if kind in report.kinds]
     for kind in bad:
-        console.note(f"{kind}: a secret lies there")
+        console.note(f"{kind}: {'a secret may lie' if kind in report.outdated else 'a secret lies'} there")
     return ExitCode.DIFFERENCE if bad else ExitCode.DONE
 
 
@@ -90,6 +90,7 @@ def _as_json(report: ExposureReport) -> dict[str, Any]:
         "root": str(report.root),
         "provider": report.provider or None,
         "readers": report.readers,
+        "outdated": report.outdated,
         "secrets": [
             {
                 "name": secret.name,

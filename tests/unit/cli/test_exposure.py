@@ -6,6 +6,8 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -172,6 +174,28 @@ def test_the_fence_changes_what_pods_can_read(kgen, rendered, here, provider, fe
 def test_seeds_count_once_they_are_there(kgen, rendered):
     assert kgen("seed", "prod.yaml").code == 0
     assert kgen("exposure", "prod.yaml", "--fail-on", "seeds").code == 3
+
+
+def test_files_of_an_earlier_render_count_as_places_with_secrets(kgen, rendered, here):
+    def failed(*kinds: str) -> tuple[int, dict[str, list[str]]]:
+        words = [word for kind in kinds for word in ("--fail-on", kind)]
+        ended = kgen("exposure", "prod.yaml", *words, "--json")
+        outdated = json.loads(ended.out)["outdated"]
+        assert ended.err.count("[K943]") == len(outdated)
+        return ended.code, outdated
+
+    assert kgen("seed", "prod.yaml", "--pool", "workers", "--name", "w7").code == 0
+    assert failed("userData", "seeds") == (3, {})
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "userData: {secrets: sealed}\n")
+    code, outdated = failed("userData")
+    assert (code, len(outdated["userData"]), "seed/w7/user-data" in outdated["seeds"]) == (3, 3, True)
+    assert kgen("render", "prod.yaml").code == 0
+    assert (failed("userData")[0], failed("seeds")[0], [*failed()[1]]) == (0, 3, ["seeds"])
+    assert kgen("seed", "prod.yaml").code == 0
+    assert failed("userData", "seeds") == (0, {})
+    path = here / "prod.secrets.yaml"
+    store.write(path, replace(store.read(path), seen_running=datetime(2026, 3, 1, tzinfo=UTC)))
+    assert failed("userData", "seeds") == (0, {})  # only a first boot needs to know
 
 
 def test_nothing_is_written(kgen, rendered, here):
