@@ -77,7 +77,7 @@ _ROWS = (
         262_144,
         "base64",
         True,
-        "Compute Engine documentation, VM metadata limits",
+        "Compute Engine API reference, instances, metadata.items[].value",
         "GCE",
         "whoever has compute.instances.get in the project, and "
         "every program on the machine that reaches metadata.google.internal",
@@ -109,9 +109,9 @@ _ROWS = (
         "akamai",
         "Akamai (Linode)",
         16_384,
-        "base64",
+        "raw",
         True,
-        "Linode API reference, Metadata service",
+        'Linode API, error "decoded user_data must not exceed 16384 bytes"; cluster-api-provider-linode, pull request 94',
         "Akamai",
         "every program on the machine that gets a token from 169.254.169.254",
         ", pods too",
@@ -122,7 +122,7 @@ _ROWS = (
         32_768,
         "base64",
         True,
-        "CloudStack API reference, deployVirtualMachine",
+        "CloudStack, default of vm.userdata.max.length, which counts base64 (pull request 8418)",
         "CloudStack",
         "whoever has getVirtualMachineUserData, and every program on the machine that reaches the virtual router",
         ", pods too",
@@ -130,10 +130,10 @@ _ROWS = (
     Provider(
         "oracle",
         "Oracle Cloud Infrastructure",
-        32_000,
+        31_000,  # of 32,000 for all metadata: the rest is for the keys' names and for ssh_authorized_keys
         "base64",
         True,
-        "OCI API reference, instance metadata",
+        "OCI API reference, LaunchInstanceDetails.metadata",
         "Oracle",
         "whoever may read the instance's metadata by the API, and "
         "every program on the machine that reaches 169.254.169.254",
@@ -145,7 +145,7 @@ _ROWS = (
         65_536,
         "base64",
         True,
-        "cloud-init documentation, VMware datasource",
+        "open-vm-tools, guest_msg_def.h, GUESTMSG_MAX_IN_SIZE; vm-operator issue 148",
         "VMware",
         "whoever may read the virtual machine's extra configuration in vCenter, and "
         "every program on the machine that runs vmware-rpctool",
