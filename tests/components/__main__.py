@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.oracle import kubeadm
 
-from . import cache, cloudinit, containers, debian, golang, keepalived, machine_image
+from . import cache, cloudinit, containers, debian, golang, hetzner, keepalived, machine_image
 
 KUBERNETES_VERSION = "1.37.2"
 ETCD_VERSION = "3.7.0"
@@ -51,6 +51,7 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
             (f"cloud-init {version}", lambda suite=suite: cloudinit.tree(suite))
             for version, suite in cloudinit.SUITES.items()
         ),
+        ("hcloud", hetzner.tree),
         ("keepalived", keepalived.tree),
         *((f"Python of {suite}", lambda suite=suite: debian.python(suite)) for suite in PYTHON_SUITES),
     ),

@@ -17,7 +17,7 @@ from . import cache, containers, debian
 PORT = 5000
 
 
-def _command(tree: Path, program: str) -> list[str]:
+def command(tree: Path, program: str) -> list[str]:
     """Return the words that start ``program`` of a tree of packages with the tree's own loader and libraries."""
     loader = next((tree / "usr/lib").glob("*/ld-linux*.so.*"))
     return [str(loader), "--library-path", str(loader.parent), str(tree / program)]
@@ -40,7 +40,7 @@ def skopeo() -> list[str]:
     """Return the words that start skopeo, with the policy that its package installs."""
     tree = debian.root("skopeo", "bookworm", ["skopeo", "golang-github-containers-common"])
     policy = tree / "etc/containers/policy.json"
-    return [*_command(tree, "usr/bin/skopeo"), "--policy", str(policy)]
+    return [*command(tree, "usr/bin/skopeo"), "--policy", str(policy)]
 
 
 class Registry:
@@ -72,7 +72,7 @@ class Registry:
 
     def __enter__(self) -> Registry:
         """Start it and wait until it listens."""
-        program = _command(debian.root("registry", "bookworm", ["docker-registry"]), "usr/bin/docker-registry")
+        program = command(debian.root("registry", "bookworm", ["docker-registry"]), "usr/bin/docker-registry")
         log = self._directory / "log"
         with log.open("wb") as file:
             words = [*self._within, *program, "serve", str(self._directory / "config.yml")]

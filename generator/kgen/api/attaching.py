@@ -66,8 +66,8 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     counted = provider.count(path.stat().st_size)
     if provider.limit_bytes is not None and counted > provider.limit_bytes:
         raise _too_large(provider, road, machine, counted, cluster, _publish(cluster_file, output, root))
-    head = [*_head(provider, road, cluster, target, path, counted), *_key(root, cluster, target)]
-    text = "\n".join(head) + "\n" + _text(road, cluster, target, path)
+    head = [*_head(provider, road, cluster, target, path, counted), *_addresses(road, target)]
+    text = "\n".join([*head, *_key(root, cluster, target), _text(road, cluster, target, path)])
     return Attachment(road, path, counted, provider.limit_bytes, text)
 
 
@@ -165,6 +165,18 @@ def _head(
         yield "# The document fits any number of machines. Give each its own name."
 
 
+def _addresses(road: Road, machine: Machine) -> Iterator[str]:
+    """Yield the comment about the machine's addresses that the text does not give it."""
+    given = _ipv4(machine) if "@address@" in road.text else ""
+    if left := [str(each) for each in machine.addresses if str(each) != given]:
+        yield f"# Give the machine {' and '.join(left)} by other means, such as DHCP: this text does not."
+
+
+def _ipv4(machine: Machine) -> str:
+    """Return the machine's first IPv4 address, or "": tools take those of the other family by other options."""
+    return next((str(each) for each in machine.addresses if isinstance(each, IPv4Address)), "")
+
+
 def _key(root: Path, cluster: Cluster, machine: Machine) -> Iterator[str]:
     """Yield the comment about the key of a sealed document."""
     if cluster.seals:
@@ -178,7 +190,6 @@ def _one_line(path: Path) -> str:
 
 
 def _text(road: Road, cluster: Cluster, machine: Machine, path: Path) -> str:
-    address = next((str(each) for each in machine.addresses if isinstance(each, IPv4Address)), "")
     name = "NAME" if machine.is_pool else machine.name
     file = _file(path)
     values: Mapping[str, str] = {
@@ -191,7 +202,7 @@ def _text(road: Road, cluster: Cluster, machine: Machine, path: Path) -> str:
         "cluster": cluster.name,
         "resource": re.sub(r"^(?=[^a-zA-Z_])", "_", re.sub(r"[^a-zA-Z0-9_-]", "_", machine.name)),
         "tags": f"ResourceType=instance,Tags=[{{Key=Name,Value={name}}}]",
-        "address": address,
+        "address": _ipv4(machine),
         "mac": machine.mac,
         "uuid": machine.uuid,
     }

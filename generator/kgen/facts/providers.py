@@ -111,7 +111,7 @@ _ROWS = (
         16_384,
         "raw",
         True,
-        'Linode API, error "decoded user_data must not exceed 16384 bytes"; cluster-api-provider-linode, pull request 94',
+        "Linode API: decoded user_data must not exceed 16384 bytes (cluster-api-provider-linode, pull request 94)",
         "Akamai",
         "every program on the machine that gets a token from 169.254.169.254",
         ", pods too",

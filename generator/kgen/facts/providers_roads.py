@@ -5,7 +5,8 @@ with the token of a value that the machine does not have is left out; so is a li
 that has an address.
 
 A shell text must not start a machine without its user-data when the file cannot be read: it checks what ``base64``
-returns before it makes a pipe, and that the file is there if the tool would take its name for the user-data.
+returns before it makes a pipe, and that the file is there if the tool would take its name for the user-data. An HCL
+text calls ``sensitive()``, so that a plan does not print the document.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ resource "aws_instance" @resource@ {
   instance_type    = "INSTANCE_TYPE"
   subnet_id        = "SUBNET"
   private_ip       = @address@
-  user_data_base64 = filebase64(@path@)
+  user_data_base64 = sensitive(filebase64(@path@))
 
   metadata_options {
     http_tokens                 = "required"
@@ -107,7 +108,7 @@ resource "azurerm_linux_virtual_machine" @resource@ {
   source_image_id       = "IMAGE"
   admin_username        = "ADMIN"
   network_interface_ids = ["NETWORK_INTERFACE"] # give it the address of the cluster file
-  custom_data           = filebase64(@path@)
+  custom_data           = sensitive(filebase64(@path@))
 
   admin_ssh_key {
     username   = "ADMIN"
@@ -168,7 +169,7 @@ resource "openstack_compute_instance_v2" @resource@ {
   name        = @name@
   image_name  = "IMAGE"
   flavor_name = "FLAVOR"
-  user_data   = filebase64(@path@)
+  user_data   = sensitive(filebase64(@path@))
 
   network {
     name        = "NETWORK"
@@ -221,7 +222,7 @@ resource "google_compute_instance" @resource@ {
   }
 
   metadata = {
-    user-data          = filebase64(@path@)
+    user-data          = sensitive(filebase64(@path@))
     user-data-encoding = "base64"
   }
 }
@@ -257,7 +258,7 @@ resource "digitalocean_droplet" @resource@ {
   size      = "SIZE"
   region    = "REGION"
   vpc_uuid  = "VPC"
-  user_data = file(@path@)
+  user_data = sensitive(file(@path@))
 }
 """,
     ),
@@ -268,14 +269,14 @@ resource "digitalocean_droplet" @resource@ {
         "shell",
         "--user-data-from-file of hcloud server create",
         "base64, which cloud-init undoes since 20.3",
-        _NO_TOOL,
+        "Debian's hcloud, against a stand-in for the API",
         "hcloud, internal/cmd/server/create.go: - is stdin; cloud-init's DataSourceHetzner",
         """\
 data=$(base64 -w0 @path@) && printf %s "$data" | hcloud server create --name @name@ \\
   --type SERVER_TYPE --image IMAGE --location LOCATION \\
   @unlisted@ --network NETWORK \\
-  --start-after-create=false --user-data-from-file -
-hcloud server attach-to-network @name@ --network NETWORK --ip @address@
+  --start-after-create=false --user-data-from-file - &&
+hcloud server attach-to-network @name@ --network NETWORK --ip @address@ &&
 hcloud server poweron @name@
 """,
     ),
@@ -294,7 +295,7 @@ resource "hcloud_server" @resource@ {
   image       = "IMAGE"
   server_type = "SERVER_TYPE"
   location    = "LOCATION"
-  user_data   = filebase64(@path@)
+  user_data   = sensitive(filebase64(@path@))
 
   network {
     network_id = "NETWORK"
@@ -309,9 +310,9 @@ resource "hcloud_server" @resource@ {
         "gzip",
         "hcl",
         "metadata.user_data of linode_instance",
-        "filebase64() encodes the bytes of the file in base64",
+        "filebase64() encodes the bytes of the file in base64; cloud-init takes gzip there since 24.4",
         _HCL_PARSER,
-        "Terraform Linode provider, linode_instance",
+        "Terraform Linode provider, linode_instance; cloud-init pull request 5751",
         """\
 resource "linode_instance" @resource@ {
   label  = @long_label@
@@ -320,7 +321,7 @@ resource "linode_instance" @resource@ {
   image  = "IMAGE"
 
   metadata {
-    user_data = filebase64(@path@)
+    user_data = sensitive(filebase64(@path@))
   }
 }
 """,
@@ -342,7 +343,7 @@ resource "cloudstack_instance" @resource@ {
   ip_address       = @address@
   template         = "TEMPLATE"
   zone             = "ZONE"
-  user_data        = filebase64(@path@)
+  user_data        = sensitive(filebase64(@path@))
 }
 """,
     ),
@@ -389,7 +390,7 @@ resource "oci_core_instance" @resource@ {
   }
 
   metadata = {
-    user_data = filebase64(@path@)
+    user_data = sensitive(filebase64(@path@))
   }
 }
 """,
@@ -440,7 +441,7 @@ resource "vsphere_virtual_machine" @resource@ {
   }
 
   extra_config = {
-    "guestinfo.userdata"          = filebase64(@path@)
+    "guestinfo.userdata"          = sensitive(filebase64(@path@))
     "guestinfo.userdata.encoding" = "gzip+base64"
   }
 }

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -250,8 +251,48 @@ def test_a_tool_starts_no_machine_without_the_file(kgen, rendered, here, in_a_sh
     """The other tools fail by themselves. az would take the path for the user-data."""
     with_provider(here, provider)
     text = kgen("attach", "prod.yaml", "w1", "--with", tool).out
-    started = [words[0:2] for words, _ in in_a_shell(text, here / "programs")]
-    assert started == ([["server", "attach-to-network"], ["server", "poweron"]] if tool == "hcloud" else [])
+    assert in_a_shell(text, here / "programs") == []
+
+
+def test_hcloud_touches_no_server_that_it_did_not_create(kgen, rendered, here, in_a_shell):
+    """A server of the same name may exist: then the first command fails."""
+    with_provider(here, "hetzner")
+    text = kgen("attach", "prod.yaml", "w1").out
+    assert [words[1] for words, _ in in_a_shell(text, here)] == ["create", "attach-to-network", "poweron"]
+    with (here / "programs/hcloud").open("a") as file:
+        file.write("sys.exit(1)\n")
+    assert [words[1] for words, _ in in_a_shell(text, here)] == ["create"]
+
+
+@pytest.mark.parametrize("road", [road for road in TEXT_ROADS if road.syntax == "hcl"], ids=lambda road: road.provider)
+def test_a_plan_of_terraform_does_not_print_the_document(road):
+    assert re.search(r"= sensitive\(file(base64)?\(@path@\)\)$", road.text, re.M)
+
+
+@pytest.mark.parametrize(
+    ("provider", "addresses", "left"),
+    [
+        ("ec2", "10.0.0.21", ""),
+        ("ec2", "[10.0.0.21, fd00::21]", "fd00::21"),
+        ("ec2", "fd00::21", "fd00::21"),
+        ("azure", "10.0.0.21", "10.0.0.21"),
+        ("vsphere", "[10.0.0.21, fd00::21]", "10.0.0.21 and fd00::21"),
+    ],
+)
+def test_addresses_that_the_text_does_not_give_are_named(kgen, here, provider, addresses, left):
+    text = (here / "prod.yaml").read_text().replace("10.0.0.21", addresses)
+    if addresses.startswith("fd"):
+        text = text.replace("10.0.0.11", "fd00::11") + "networking: {serviceSubnet: 'fd00:2::/112'}\n"
+    elif addresses.startswith("["):
+        text = text.replace("10.0.0.11", "[10.0.0.11, fd00::11]")
+        text += "networking: {serviceSubnet: '10.96.0.0/16,fd00:2::/112'}\n"
+    (here / "prod.yaml").write_text(text)
+    assert kgen("render", "prod.yaml").code == 0
+    with_provider(here, provider)
+    out = kgen("attach", "prod.yaml", "w1").out
+    comment = f"# Give the machine {left} by other means, such as DHCP: this text does not."
+    assert [line for line in out.splitlines() if "by other means" in line] == ([comment] if left else [])
+    assert "by other means" not in kgen("attach", "prod.yaml", "workers").out
 
 
 @pytest.mark.parametrize(
