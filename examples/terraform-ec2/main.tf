@@ -14,8 +14,9 @@ resource "aws_instance" "machine" {
   private_ip                  = each.value.address
   vpc_security_group_ids      = var.security_group_ids
   iam_instance_profile        = var.published ? aws_iam_instance_profile.machine[each.value.role].name : null
-  user_data_base64            = filebase64("${local.user_data}/${each.key}.yaml.gz")
+  user_data_base64            = sensitive(filebase64("${local.user_data}/${each.key}.yaml.gz")) # not in the plan's output
   user_data_replace_on_change = false
+  disable_api_termination     = each.value.role == "master" && var.protect_masters
 
   metadata_options {
     http_tokens                 = "required"
@@ -23,13 +24,13 @@ resource "aws_instance" "machine" {
   }
 
   root_block_device {
+    volume_type = "gp3"
     volume_size = each.value.disk_gib
     encrypted   = true
+    tags        = merge(var.tags, { Name = each.key })
   }
 
-  tags = {
-    Name = each.key
-  }
+  tags = merge(var.tags, { Name = each.key })
 
   lifecycle {
     ignore_changes = [ami, user_data_base64]
@@ -42,6 +43,7 @@ resource "aws_iam_role" "machine" {
   for_each = var.published ? toset(["master", "node"]) : toset([])
 
   name_prefix = "kgen-${each.key}-"
+  tags        = var.tags
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -64,4 +66,5 @@ resource "aws_iam_instance_profile" "machine" {
 
   name_prefix = "kgen-${each.key}-"
   role        = each.value.name
+  tags        = var.tags
 }

@@ -16,13 +16,35 @@ variable "policies" {
 }
 
 variable "ami" {
-  description = "The image, made by the recipe of `kgen bake`."
+  description = "The image, made by the recipe of `kgen bake`. Another one is for new machines only."
   type        = string
+
+  validation {
+    condition     = startswith(var.ami, "ami-")
+    error_message = "The id of an image begins with ami-."
+  }
 }
 
 variable "security_group_ids" {
   description = "Security groups of all machines. Masters need 6443 from everywhere in the cluster, 2379 and 2380 among them."
   type        = list(string)
+
+  validation {
+    condition     = length(var.security_group_ids) > 0
+    error_message = "Without a group, machines get the default group of the VPC."
+  }
+}
+
+variable "protect_masters" {
+  description = "Whether EC2 refuses to terminate masters. Their disks have the cluster's data."
+  type        = bool
+  default     = true
+}
+
+variable "tags" {
+  description = "Tags of instances, disks and roles, besides Name."
+  type        = map(string)
+  default     = {}
 }
 
 variable "machines" {
@@ -38,5 +60,10 @@ variable "machines" {
   validation {
     condition     = alltrue([for machine in values(var.machines) : contains(["master", "node"], machine.role)])
     error_message = "A machine's role is master or node."
+  }
+
+  validation {
+    condition     = alltrue([for machine in values(var.machines) : can(cidrhost("${machine.address}/32", 0))])
+    error_message = "A machine's address is an IPv4 address, as in the cluster file."
   }
 }

@@ -1,5 +1,5 @@
-# The listed machines of a cluster on libvirt. Seeds come from kgen: run `kgen render` and `kgen seed`. A new seed or
-# image does not replace a machine: `kgen apply` changes running ones.
+# The listed machines of a cluster on libvirt. Seeds come from kgen: run `kgen render` and `kgen seed`. Another path of a
+# seed or of the image does not replace what machines use: `kgen apply` changes running ones.
 
 resource "libvirt_network" "cluster" {
   name      = var.name
@@ -17,6 +17,11 @@ resource "libvirt_volume" "image" {
   pool   = var.pool
   source = var.image
   format = "qcow2"
+
+  # The disks are layers over this volume. Another image in its place would damage them.
+  lifecycle {
+    ignore_changes = [source]
+  }
 }
 
 resource "libvirt_volume" "disk" {
@@ -41,6 +46,10 @@ resource "libvirt_volume" "seed" {
   pool   = var.pool
   source = "${var.outputs}/seed/${each.key}.iso"
   format = "raw"
+
+  lifecycle {
+    ignore_changes = [source]
+  }
 }
 
 resource "libvirt_domain" "machine" {

@@ -9,7 +9,7 @@ variable "outputs" {
 }
 
 variable "image" {
-  description = "The image, made by the recipe of `kgen bake`: a file in the format qcow2, or its URL."
+  description = "The image, made by the recipe of `kgen bake`: a file in the format qcow2, or its URL. Copied once."
   type        = string
 }
 
@@ -34,6 +34,11 @@ variable "pool" {
 variable "network" {
   description = "The machines' network. It contains their addresses, and is none that the host has already."
   type        = string
+
+  validation {
+    condition     = can(cidrhost(var.network, 1))
+    error_message = "The network has the form 192.168.88.0/24."
+  }
 }
 
 variable "machines" {
@@ -45,4 +50,14 @@ variable "machines" {
     memory_mib = optional(number, 4096)
     disk_gib   = optional(number, 20)
   }))
+
+  validation {
+    condition     = alltrue([for machine in values(var.machines) : can(cidrhost("${machine.address}/32", 0))])
+    error_message = "A machine's address is an IPv4 address, as in the cluster file."
+  }
+
+  validation {
+    condition     = alltrue([for machine in values(var.machines) : can(regex("^([[:xdigit:]]{2}:){5}[[:xdigit:]]{2}$", machine.mac))])
+    error_message = "A machine's mac has the form 52:54:00:00:01:11."
+  }
 }

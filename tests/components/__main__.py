@@ -16,6 +16,8 @@ from . import cache, cloudinit, containers, debian, golang, hetzner, keepalived,
 KUBERNETES_VERSION = "1.37.2"
 ETCD_VERSION = "3.7.0"
 AGE_VERSION = "1.3.1"
+OPENTOFU_VERSION = "1.12.6"
+LIBVIRT_PROVIDER_VERSION = "0.8.3"
 PYTHON_SUITES = ("bullseye", "forky")  # the oldest and the newest Python the runner meets
 
 Component = tuple[str, Callable[[], Path]]
@@ -51,6 +53,8 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
             (f"cloud-init {version}", lambda suite=suite: cloudinit.tree(suite))
             for version, suite in cloudinit.SUITES.items()
         ),
+        ("OpenTofu", lambda: golang.opentofu(OPENTOFU_VERSION)),
+        ("OpenTofu's provider for libvirt", lambda: golang.libvirt_provider(LIBVIRT_PROVIDER_VERSION)),
         ("hcloud", hetzner.tree),
         ("keepalived", keepalived.tree),
         *((f"Python of {suite}", lambda suite=suite: debian.python(suite)) for suite in PYTHON_SUITES),

@@ -206,6 +206,39 @@ def _build_coredns(version: str, directory: Path) -> None:
     shutil.rmtree(build)
 
 
+def opentofu(version: str) -> Path:
+    """Return a directory with ``tofu`` of ``version`` (``1.12.6``)."""
+    recipe = cache.recipe_hash(version, inspect.getsource(_build_module))
+    module = "github.com/opentofu/opentofu", version, "./cmd/tofu"
+    return cache.ensure(f"opentofu-{version}", recipe, lambda directory: _build_module(*module, directory / "tofu"))
+
+
+def libvirt_provider(version: str) -> Path:
+    """Return a mirror of providers for OpenTofu, with dmacvicar/libvirt of ``version`` (``0.8.3``) only."""
+    recipe = cache.recipe_hash(version, inspect.getsource(_build_module), inspect.getsource(libvirt_provider))
+
+    def build(directory: Path) -> None:
+        platform = "_".join(cache.run([go(), "env", "GOOS", "GOARCH"]).split())
+        target = directory / "registry.opentofu.org/dmacvicar/libvirt" / version / platform
+        target.mkdir(parents=True)
+        name = "terraform-provider-libvirt"
+        _build_module(f"github.com/dmacvicar/{name}", version, ".", target / f"{name}_v{version}")
+
+    return cache.ensure(f"libvirt-provider-{version}", recipe, build)
+
+
+def _build_module(module: str, version: str, package: str, program: Path) -> None:
+    """Build ``package`` of a module with the module's own go.mod, whose replacements hold in the main module only."""
+    compiler, build = go(), program.parent / "build"
+    info = json.loads(cache.run([compiler, "mod", "download", "-json", f"{module}@v{version}"]))
+    shutil.copytree(info["Dir"], build)
+    for path in (build, *build.rglob("*")):  # the module cache is read-only
+        path.chmod(path.stat().st_mode | 0o200)
+    flags = ["-trimpath", "-ldflags", "-s -w"]
+    cache.run([compiler, "build", *flags, "-o", program, package], cwd=build, env=_ENV)
+    shutil.rmtree(build)
+
+
 # What the first process of a pod does: wait for the end, and bury what its children leave; -v is asked by kubeadm's
 # upgrade check, whose Job runs this image.
 _PAUSE = """\

@@ -21,7 +21,7 @@ Form = Literal["gzip", "text", "seed"]
 """The file that the tool gets: the compressed document, its plain text, or the ISO image of a NoCloud seed."""
 Syntax = Literal["shell", "hcl"]
 
-_HCL_PARSER = "an HCL parser; kgen's tests do not have the provider's schema"
+_HCL_PARSER = "OpenTofu's parser; kgen's tests do not have the provider's schema"
 _NO_TOOL = "no tool in kgen's tests"
 
 
@@ -471,7 +471,7 @@ virt-install --name @name@ --memory 4096 --vcpus 2 --osinfo detect=on,require=of
         "hcl",
         "source of libvirt_volume, a disk with the label cidata",
         "the seed has the document as plain text; the provider copies it to libvirt's storage pool",
-        _HCL_PARSER,
+        "OpenTofu with the schema of the provider 0.8.3",
         "Terraform provider dmacvicar/libvirt 0.8, libvirt_volume and libvirt_domain; examples/terraform-libvirt",
         """\
 resource "libvirt_volume" "SEED" {

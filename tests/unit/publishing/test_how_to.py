@@ -38,6 +38,21 @@ def test_every_command_that_the_page_names_exists():
     assert pages.verbs(PAGE) <= set(cli.commands)
 
 
+def declared(module, kind):
+    """Return the variables or outputs of a module by name."""
+    blocks = hcl2.loads((module / f"{kind}s.tf").read_text())[kind]
+    return {name.strip('"'): body for block in blocks for name, body in block.items()}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_the_readme_of_a_module_lists_variables_and_outputs(module):
+    rows = re.findall(r"^\| (`.*?) \|", (module / "README.md").read_text(), re.M)
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(listed) == sorted([*declared(module, "variable"), *declared(module, "output")])
+    for kind, keys in (("variable", {"description", "type"}), ("output", {"description", "value"})):
+        assert all(keys <= set(body) for body in declared(module, kind).values())
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_modules_are_hcl(path):
     assert hcl2.loads(path.read_text())
