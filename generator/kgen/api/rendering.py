@@ -307,9 +307,12 @@ def rendered_payload(cluster_file: Path, machine: str, output: Path) -> str:
     """Return payload.json of ``machine``, which is rendered in ``output`` as the cluster file says now.
 
     Raises:
-        InputError: the machine's files have changed since the last render.
+        InputError: nothing is rendered in ``output``, or the machine's files have changed since the last render.
     """
     cluster = load(cluster_file).cluster
+    if not (output / cluster.name).is_dir():
+        hint = f"name the directory of the last render with --output, or run `{command('render', cluster_file)}`"
+        raise InputError(f"there is no {output / cluster.name}", hint)
     bundle = populate(existing_bundle(cluster_file), cluster, datetime.now(UTC)).bundle
     # `kgen status` may have recorded since the render that the cluster has run, which only a first boot needs to know.
     for each in (bundle, replace(bundle, seen_running=None)):

@@ -186,6 +186,20 @@ def test_what_is_not_rendered_is_not_attached(kgen, rendered, here):
     assert "is not what is rendered in outputs" in ended.err
 
 
+def test_from_another_directory_the_error_asks_for_the_output(kgen, rendered, here, monkeypatch):
+    with_provider(here, "azure")
+    (here / "sub dir").mkdir()
+    monkeypatch.chdir(here / "sub dir")
+    ended = kgen("attach", "../prod.yaml", "w1")
+    assert ended.code == 2
+    assert "there is no outputs/prod" in ended.err
+    assert "the last render with --output" in ended.err
+    for output in ("../outputs", str(here / "outputs")):
+        ended = kgen("attach", "../prod.yaml", "w1", "--output", output)
+        assert ended.code == 0
+        assert f'"{output}/prod/user-data/w1.yaml.gz"' in ended.out
+
+
 FAKE = """\
 #!{python}
 import json, os, sys

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from tests import pages
 from tests.pages import ROOT
+from tests.unit.publishing.conftest import BUCKET
 
 from kgen.cli.main import cli
 
@@ -84,13 +85,26 @@ def test_the_module_reads_the_printed_policies(kgen, here):
     assert 'toset(["master", "node"])' in (EC2 / "main.tf").read_text()
 
 
-def test_the_workflow_runs_verbs_and_options_that_exist():
-    workflow = yaml.safe_load((ROOT / "examples/github-actions.yaml").read_text())
-    commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if step.get("run", "").startswith("kgen ")]
-    assert len(commands) == 3
-    for command in commands:
-        _, verb, _, *options = shlex.split(command)
-        found = cli.commands[verb]
-        found = getattr(found, "commands", {"show": found})["show"]  # `kgen certs` is `kgen certs show`
-        known = {flag for parameter in found.params for flag in parameter.opts}
-        assert {option for option in options if option.startswith("--")} <= known
+@pytest.fixture
+def workflow(kgen):
+    """Return a function that runs the steps of the workflow that call kgen, and returns how each ended."""
+    steps = yaml.safe_load((ROOT / "examples/github-actions.yaml").read_text())["jobs"]["check"]["steps"]
+    commands = [shlex.split(step["run"]) for step in steps if step.get("run", "").startswith("kgen ")]
+    assert [words[1] for words in commands] == ["render", "certs", "exposure"]
+    return lambda: [kgen(*words[1:]).code for words in commands]
+
+
+def test_the_workflow_passes_for_a_published_cluster_and_sees_each_fault(aws, kgen, here, workflow):
+    assert kgen("render", "prod.yaml").code == 0
+    assert workflow() == [0, 0, 3]
+    assert kgen("publish", "prod.yaml", "--bucket", BUCKET).code == 0
+    assert workflow() == [0, 0, 0]
+    text = (here / "prod.yaml").read_text()
+    (here / "prod.yaml").write_text(text.replace("10.0.0.21}", "10.0.0.21, labels: {rack: r7}}"))
+    assert workflow()[0] == 3
+
+
+def test_the_workflow_sees_certificates_that_expire(aws, kgen, here, workflow):
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "certificateValidityPeriod: 480h\n")
+    assert kgen("render", "prod.yaml").code == 0
+    assert workflow()[1] == 3
