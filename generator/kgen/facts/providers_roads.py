@@ -6,7 +6,8 @@ that has an address.
 
 A shell text must not start a machine without its user-data when the file cannot be read: it checks what ``base64``
 returns before it makes a pipe, and that the file is there if the tool would take its name for the user-data. An HCL
-text calls ``sensitive()``, so that a plan does not print the document.
+text calls ``sensitive()``, so that a plan does not print the document, and ignores a change of it, for which most
+providers replace the machine.
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ resource "aws_instance" @resource@ {
   tags = {
     Name = @name@
   }
+
+  lifecycle {
+    ignore_changes = [user_data_base64] # kgen apply changes running machines
+  }
 }
 """,
     ),
@@ -118,6 +123,10 @@ resource "azurerm_linux_virtual_machine" @resource@ {
   os_disk {
     caching              = "ReadWrite"
     storage_account_type = "Premium_LRS"
+  }
+
+  lifecycle {
+    ignore_changes = [custom_data] # kgen apply changes running machines
   }
 }
 """,
@@ -175,6 +184,10 @@ resource "openstack_compute_instance_v2" @resource@ {
     name        = "NETWORK"
     fixed_ip_v4 = @address@
   }
+
+  lifecycle {
+    ignore_changes = [user_data] # kgen apply changes running machines
+  }
 }
 """,
     ),
@@ -225,6 +238,10 @@ resource "google_compute_instance" @resource@ {
     user-data          = sensitive(filebase64(@path@))
     user-data-encoding = "base64"
   }
+
+  lifecycle {
+    ignore_changes = [metadata] # kgen apply changes running machines
+  }
 }
 """,
     ),
@@ -259,6 +276,10 @@ resource "digitalocean_droplet" @resource@ {
   region    = "REGION"
   vpc_uuid  = "VPC"
   user_data = sensitive(file(@path@))
+
+  lifecycle {
+    ignore_changes = [user_data] # kgen apply changes running machines
+  }
 }
 """,
     ),
@@ -301,6 +322,10 @@ resource "hcloud_server" @resource@ {
     network_id = "NETWORK"
     ip         = @address@
   }
+
+  lifecycle {
+    ignore_changes = [user_data] # kgen apply changes running machines
+  }
 }
 """,
     ),
@@ -323,6 +348,10 @@ resource "linode_instance" @resource@ {
   metadata {
     user_data = sensitive(filebase64(@path@))
   }
+
+  lifecycle {
+    ignore_changes = [metadata] # kgen apply changes running machines
+  }
 }
 """,
     ),
@@ -344,6 +373,10 @@ resource "cloudstack_instance" @resource@ {
   template         = "TEMPLATE"
   zone             = "ZONE"
   user_data        = sensitive(filebase64(@path@))
+
+  lifecycle {
+    ignore_changes = [user_data] # kgen apply changes running machines
+  }
 }
 """,
     ),
@@ -391,6 +424,10 @@ resource "oci_core_instance" @resource@ {
 
   metadata = {
     user_data = sensitive(filebase64(@path@))
+  }
+
+  lifecycle {
+    ignore_changes = [metadata] # kgen apply changes running machines
   }
 }
 """,
@@ -443,6 +480,10 @@ resource "vsphere_virtual_machine" @resource@ {
   extra_config = {
     "guestinfo.userdata"          = sensitive(filebase64(@path@))
     "guestinfo.userdata.encoding" = "gzip+base64"
+  }
+
+  lifecycle {
+    ignore_changes = [extra_config] # kgen apply changes running machines
   }
 }
 """,

@@ -279,8 +279,11 @@ def test_hcloud_touches_no_server_that_it_did_not_create(kgen, rendered, here, i
 
 
 @pytest.mark.parametrize("road", [road for road in TEXT_ROADS if road.syntax == "hcl"], ids=lambda road: road.provider)
-def test_a_plan_of_terraform_does_not_print_the_document(road):
-    assert re.search(r"= sensitive\(file(base64)?\(@path@\)\)$", road.text, re.M)
+def test_terraform_does_not_print_the_document_and_does_not_replace_a_machine_for_it(road):
+    (line,) = re.findall(r"^.* sensitive\(file(?:base64)?\(@path@\)\)$", road.text, re.M)
+    (ignored,) = re.findall(r"^    ignore_changes = \[(\w+)\] #", road.text, re.M)
+    holder = line if line.startswith("  " + ignored) else road.text[: road.text.index(line)].rsplit("\n\n", 1)[1]
+    assert re.match(rf"  {ignored}( +=| {{)", holder)
 
 
 @pytest.mark.parametrize(
