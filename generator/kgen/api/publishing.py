@@ -26,8 +26,9 @@ from kgen.output.writer import Output
 from kgen.pipeline import Pipeline
 from kgen.publishing import policies as iam
 from kgen.publishing.aws import session_region
+from kgen.publishing.bucket import NoBucketError
 from kgen.publishing.launch_templates import TemplateChange
-from kgen.publishing.places import PLACES, PlaceName, Target
+from kgen.publishing.places import PLACES, Place, PlaceName, Target
 from kgen.secrets_bundle import store
 from kgen.secrets_bundle.model import Bundle
 from kgen.user_data import sealing
@@ -204,7 +205,7 @@ def unpublish(
         # The templates first: no machine starts with a stub whose object is gone.
         launching.remove(cluster, recorded, templates, versions)
         there = Target(recorded["to"], recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
-        PLACES[there.to](there).remove(set(removed), prefix(cluster))
+        _place_of_objects(there, root, cluster_file).remove(set(removed), prefix(cluster))
         if not left:
             _write_section(root, SECTION, {})
         facts = {**recorded, "objects": {key: recorded["objects"][key] for key in left}}
@@ -212,6 +213,15 @@ def unpublish(
             facts[SEALED] = [key for key in recorded[SEALED] if key in left]
         _write_section(root, BUCKET_SECTION, launching.without(facts, templates) if left else {})
     return UnpublishResult(url_of(recorded), tuple(removed), tuple(left), templates, versions)
+
+
+def _place_of_objects(there: Target, root: Path, cluster_file: Path) -> Place:
+    try:
+        return PLACES[there.to](there)
+    except NoBucketError as error:
+        render = command("render", cluster_file, output=root.parent)
+        hint = f"if it was deleted, its objects are gone, too: remove {root}, and run `{render}`"
+        raise InputError(error.message, hint) from error
 
 
 def policies(

@@ -1,5 +1,6 @@
 """An S3 over real HTTP (moto's server), and a metadata service as EC2 has it (IMDSv2)."""
 
+import http.client
 import json
 import socket
 import threading
@@ -49,7 +50,59 @@ def aws(moto, monkeypatch, here):  # noqa: F811
     return client
 
 
-ABOUT_THE_PLACE = {"/latest/meta-data/placement/region": REGION, "/latest/meta-data/services/domain": "amazonaws.com"}
+class Front(BaseHTTPRequestHandler):
+    """What a request meets on its way to moto: the answer of ``server.answer``, if it has one for this request."""
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.server.asked += 1
+        operation = self.headers["X-Amz-Target"] or f"{self.command} {self.path}"
+        found = self.server.answer(operation)
+        if found is None:
+            connection = http.client.HTTPConnection(self.server.behind, timeout=30)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            found = answer.status, dict(answer.getheaders()), answer.read()
+            connection.close()
+        status, headers, content = self.server.change(*found)
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            if name != "Transfer-Encoding":
+                self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *arguments):
+        pass
+
+
+for _method in ("GET", "PUT", "POST", "DELETE", "HEAD"):
+    setattr(Front, f"do_{_method}", Front.answer)
+
+
+@pytest.fixture
+def front(aws, moto, monkeypatch):
+    """A server in front of moto. ``answer`` takes an operation and returns status, headers and body, or None for moto.
+
+    ``change`` changes an answer, ``asked`` counts requests.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
+    server.behind = moto.removeprefix("http://")
+    server.answer, server.change, server.asked = lambda operation: None, lambda *answer: answer, 0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr("kgen.publishing.aws.ATTEMPTS", 1)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+ABOUT_THE_PLACE = {
+    "/latest/meta-data/placement/availability-zone/": f"{REGION}a",
+    "/latest/meta-data/placement/region": REGION,
+    "/latest/meta-data/services/domain": "amazonaws.com",
+}
 
 
 class Metadata(BaseHTTPRequestHandler):

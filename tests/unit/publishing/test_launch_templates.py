@@ -125,7 +125,7 @@ def test_a_run_that_was_cut_off_is_completed(ec2, baked, kgen, here, monkeypatch
 
     monkeypatch.setattr(LaunchTemplates, "make", cut)
     ended = kgen(*TEMPLATES)
-    assert (ended.code, "EC2 of eu-central-1 is throttled (RequestLimitExceeded)" in ended.err) == (1, True)
+    assert (ended.code, "EC2 of eu-central-1 cannot answer now (RequestLimitExceeded)" in ended.err) == (1, True)
     assert found == ["kgen/prod/m1"]
     assert default(ec2, "kgen/prod/m1")["VersionNumber"] == 1
     monkeypatch.setattr(LaunchTemplates, "make", make)
@@ -296,7 +296,7 @@ def test_everything_wrong_in_the_file_is_named(ec2, kgen, here, text, sentences)
     ("code", "sentence"),
     [
         ("UnauthorizedOperation", "the credentials may not list launch templates in EC2 of eu-central-1"),
-        ("RequestLimitExceeded", "EC2 of eu-central-1 is throttled (RequestLimitExceeded), also after 6 attempts"),
+        ("RequestLimitExceeded", "EC2 of eu-central-1 cannot answer now (RequestLimitExceeded), also after 6 attempts"),
         ("AuthFailure", "AWS does not accept the credentials: AuthFailure"),
         ("OptInRequired", "EC2 of eu-central-1 refuses to list launch templates: OptInRequired: m"),
     ],

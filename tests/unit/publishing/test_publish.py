@@ -26,6 +26,7 @@ from kgen import resources
 from kgen.firstboot import program
 
 PUBLISH = ("publish", "prod.yaml", "--bucket", BUCKET)
+AES = {"ServerSideEncryption": "AES256"}
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f7e1b9c-58a4-4a52-8d4a-0a6c1f0f7e11"
 
 
@@ -167,7 +168,7 @@ def test_unchanged_content_is_not_put_again(aws, published, kgen):
 def test_a_damaged_or_unencrypted_object_is_put_again(aws, published, kgen):
     key = keys(aws)[0]
     content = aws.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    for bad in ({"Body": content[:-1] + b"x", "ServerSideEncryption": "aws:kms"}, {"Body": content}):
+    for bad in ({"Body": content[:-1] + b"x", "ServerSideEncryption": "aws:kms"}, {"Body": content, **AES}):
         aws.put_object(Bucket=BUCKET, Key=key, **bad)
         assert json.loads(kgen(*PUBLISH, "--json").out)["put"] == [key]
         assert aws.get_object(Bucket=BUCKET, Key=key)["Body"].read() == content
@@ -270,7 +271,7 @@ def test_what_a_failed_run_put_is_known_and_completed(aws, rendered, kgen, monke
     monkeypatch.setattr(Bucket, "put", once)
     ended = kgen(*PUBLISH)
     assert ended.code == 1
-    assert "is throttled (SlowDown)" in ended.err
+    assert "cannot answer now (SlowDown)" in ended.err
     assert keys(aws) == done
     assert not (rendered / "publish").exists()
     monkeypatch.setattr(Bucket, "put", put)
@@ -298,7 +299,7 @@ def test_a_stub_over_the_limit_says_what_makes_it_large(aws, rendered, kgen, her
         (403, "AccessDenied", "may not look at it in the bucket clusters"),
         (404, "NoSuchBucket", "there is no bucket clusters"),
         (301, "PermanentRedirect", "the bucket clusters is in another region"),
-        (503, "SlowDown", "the bucket clusters is throttled (SlowDown), also after 6 attempts"),
+        (503, "SlowDown", "the bucket clusters cannot answer now (SlowDown), also after 6 attempts"),
         (403, "InvalidAccessKeyId", "AWS does not accept the credentials"),
         (400, "KMS.DisabledException", "KMS refuses to look at it"),
     ],
