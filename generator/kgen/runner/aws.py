@@ -23,9 +23,9 @@ def metadata(imds: str, path: str) -> str:
 
 
 def credentials(imds: str) -> dict[str, str]:
-    """Return the credentials of the instance's role."""
+    """Return the credentials of the instance's role. Of several names it is the first, as for AWS's SDKs."""
     roles = "iam/security-credentials/"
-    return json.loads(metadata(imds, roles + metadata(imds, roles)))  # type: ignore[no-any-return]
+    return json.loads(metadata(imds, roles + metadata(imds, roles).split()[0]))  # type: ignore[no-any-return]
 
 
 def signed(url: str, region: str, keys: Any, service: str, method: str = "GET", body: bytes = b"", **more: str) -> Any:

@@ -19,15 +19,20 @@ HINTS = {
 def fetch(imds: str, region: str, url: str) -> str:
     """Return the object, whose sha256 ends ``url``. ``imds`` is the URL of the metadata service.
 
-    What may pass is tried again for ten minutes.
+    What may pass is tried again for ten minutes. Of what S3 says only the beginning is printed, the code and the
+    message: that a signature is wrong it explains with the whole request, and the session's token in it.
     """
     for left in range(60, -1, -1):
         try:
             text = reply(url, signed(url, region, credentials(imds), "s3"))
             break
         except Exception as error:  # http.client has errors of its own, for an answer that was cut off
+            try:
+                text = error.read(300)  # type: ignore[attr-defined]
+            except Exception:  # most errors have no text of the server, and one may be cut off, too
+                text = ""
             code = getattr(error, "code", 0)
-            print("kgen:", getattr(error, "url", url), error, HINTS.get(code, ""))
+            print("kgen:", getattr(error, "url", url), error, HINTS.get(code, ""), text)
             if code == 301 or not left:
                 sys.exit(1)
             time.sleep(10)

@@ -18,7 +18,8 @@ from .aws import credentials, reply, signed
 def fetch(imds: str, region: str, url: str, name: str) -> str:
     """Return the program in the secret ``name``. ``imds`` is the URL of the metadata service.
 
-    What may pass is tried again for ten minutes.
+    What may pass is tried again for ten minutes. Of what the service says only the beginning is printed: that a
+    signature is wrong it explains with the whole request, and the session's token in it.
     """
     body = json.dumps({"SecretId": name}).encode()
     more = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
@@ -30,7 +31,11 @@ def fetch(imds: str, region: str, url: str, name: str) -> str:
             text = gzip.decompress(base64.b64decode(json.loads(text)["SecretBinary"])).decode()
             break
         except Exception as error:  # http.client and gzip have errors of their own, for what was cut off
-            print("kgen:", getattr(error, "url", url), error, getattr(error, "read", str)())
+            try:
+                text = error.read(300)  # type: ignore[attr-defined]
+            except Exception:  # most errors have no text of the server, and one may be cut off, too
+                text = ""
+            print("kgen:", getattr(error, "url", url), error, text)
             if not left:
                 sys.exit(1)
             time.sleep(10)

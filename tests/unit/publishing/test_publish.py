@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import http.client
 import io
 import json
 import random
@@ -414,22 +415,40 @@ def test_an_answer_that_was_cut_off_is_asked_for_again(published, metadata, tmp_
     assert (code, said.count("IncompleteRead"), "Traceback" in said) == (0, 2, False), said
 
 
+class Text(io.BytesIO):
+    """The text of a server; or what comes of reading it, in place of bytes."""
+
+    def __init__(self, text):
+        super().__init__(text if isinstance(text, bytes) else b"")
+        self.problem = None if isinstance(text, bytes) else text
+
+    def read(self, size=-1):
+        if self.problem:
+            raise self.problem
+        return super().read(size)
+
+
 class Answers:
-    """A stand-in for ``urlopen``: answers in order; a number is an HTTP error."""
+    """A stand-in for ``urlopen``: answers in order; a number is an HTTP error, also with the server's text."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
 
     def __call__(self, request, timeout):
         answer = self.answers.pop(0)
-        if isinstance(answer, int):
-            raise urllib.error.HTTPError(request.full_url, answer, "refused", {}, io.BytesIO(b""))
+        if request.full_url.startswith(IMDS + "meta-data/"):
+            assert request.full_url in (ROLES, f"{ROLES}machines")
+        if isinstance(answer, int | tuple):
+            code, text = answer if isinstance(answer, tuple) else (answer, b"")
+            raise urllib.error.HTTPError(request.full_url, code, "refused", {}, Text(text))
         if isinstance(answer, Exception):
             raise answer
         return io.BytesIO(answer)
 
 
 IMDS = "http://169.254.169.254/latest/"
+ROLES = f"{IMDS}meta-data/iam/security-credentials/"
+BEGINNING = b"<Error><Code>AuthorizationHeaderMalformed</Code>"
 ROLE = (
     b"token",
     b"machines",
@@ -445,6 +464,9 @@ ROLE = (
         ((*ROLE, 503, *ROLE, b"x"), None, "HTTP Error 503"),
         ((*ROLE, 403, *ROLE, b"x"), None, "the instance's role may not read it"),
         ((*ROLE, 301), 1, "the bucket is in another region"),
+        ((*ROLE, (400, BEGINNING + b"x" * 600), *ROLE, b"x"), None, BEGINNING.decode() + "x"),
+        ((*ROLE, (500, http.client.IncompleteRead(b"")), *ROLE, b"x"), None, "HTTP Error 500"),
+        ((b"token", b"machines\nothers", *ROLE[2:], b"x"), None, ""),
         ((b"token", b"machines", b"token", b"no json", *ROLE, b"x"), None, "Expecting value"),
     ],
 )
@@ -460,7 +482,22 @@ def test_what_may_pass_is_tried_again(capsys, monkeypatch, answers, code, senten
         with pytest.raises(SystemExit) as ended:
             names["fetch"](IMDS, REGION, url)
         assert ended.value.code == code
-    assert sentence in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert sentence in said
+    assert "x" * 300 not in said
+
+
+@pytest.mark.parametrize("words", [PUBLISH, ("publish", "prod.yaml", "--to", "secretsmanager")])
+def test_a_stub_does_not_print_how_aws_explains_a_wrong_signature(
+    aws, front, rendered, kgen, metadata, tmp_path, words
+):
+    """AWS repeats what was signed, and the token of the session in it."""
+    assert kgen(*words).code == 0
+    told = "The request signature we calculated does not match the signature you provided. ".ljust(240, ".")
+    signed = "POST\n/\n\ncontent-type:application/x-amz-json-1.1\nhost:127.0.0.1\nx-amz-content-sha256:".ljust(170, "0")
+    front.answer = lambda operation: (403, {}, f"{told}{signed}\nx-amz-security-token:session".encode())
+    code, said, _ = boot(rendered, "w1", metadata, tmp_path, **{"range(60": "range(0"})
+    assert (code, told[:40] in said, "session" in said.replace("the session", "")) == (1, True, False), said
 
 
 def test_the_fetching_program_runs_on_the_oldest_python_of_images():
