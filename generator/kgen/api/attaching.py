@@ -37,20 +37,28 @@ class Attachment:
 def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT, *, tool: str = "") -> Attachment:
     """Return the command or snippet that starts ``machine`` with what was rendered into ``output``.
 
-    Without ``tool`` it is the first road to the provider of the cluster file.
+    Without ``tool`` it is the first road to the provider of the cluster file. With a NoCloud seed, ``machine`` may also
+    be a machine of a pool to which `kgen seed --name` gave a seed.
 
     Raises:
         ProblemsError, InputError: the cluster file is wrong; there is no such machine or tool; the machine's files are
             not what is rendered; or the provider does not take a document of this size.
     """
     cluster = load(cluster_file).cluster
-    target = rendering.find(cluster, machine)
     road = _road(cluster, tool)
     root = output / cluster.name
+    listed = {it.name for it in cluster.documents}
+    pool = seeds.recorded_members(root).get(machine, "") if machine not in listed else ""
+    if pool and road.form != "seed":
+        hint = f"name its pool: `{command('attach', cluster_file, pool, output=output)}`"
+        raise InputError(f"{machine} has a seed, and {road.tool} takes user-data", hint)
+    target = rendering.find(cluster, pool or machine)
+    needs_role = target.join_from == "ssm"
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
     elif road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root)):
         path = _stub(cluster_file, cluster, output, target)
+        needs_role = True
     elif cluster.secrets_by_reference:
         message = (
             f"userData.secrets is byReference, and {PROVIDERS[road.provider].title} cannot fetch what is published"
@@ -66,8 +74,10 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     counted = provider.count(path.stat().st_size)
     if provider.limit_bytes is not None and counted > provider.limit_bytes:
         raise _too_large(provider, road, machine, counted, cluster, _publish(cluster_file, output, root))
-    head = [*_head(provider, road, cluster, target, path, counted), *_addresses(road, target)]
-    text = "\n".join([*head, *_key(root, cluster, target), _text(road, cluster, target, path)])
+    started = replace(target, name=machine, is_pool=target.is_pool and not pool)
+    head = [*_head(provider, road, cluster, started, path, counted), *_addresses(road, target)]
+    body = _text(road, cluster, started, path, needs_role=needs_role)
+    text = "\n".join([*head, *_key(root, cluster, target), body])
     return Attachment(road, path, counted, provider.limit_bytes, text)
 
 
@@ -189,7 +199,8 @@ def _one_line(path: Path) -> str:
     return str(path).replace("\n", " ").replace("\r", " ")
 
 
-def _text(road: Road, cluster: Cluster, machine: Machine, path: Path) -> str:
+def _text(road: Road, cluster: Cluster, machine: Machine, path: Path, *, needs_role: bool) -> str:
+    """Return the command or snippet. With ``needs_role`` the machine fetches from AWS, with an instance profile."""
     name = "NAME" if machine.is_pool else machine.name
     file = _file(path)
     values: Mapping[str, str] = {
@@ -203,6 +214,7 @@ def _text(road: Road, cluster: Cluster, machine: Machine, path: Path) -> str:
         "resource": re.sub(r"^(?=[^a-zA-Z_])", "_", re.sub(r"[^a-zA-Z0-9_-]", "_", machine.name)),
         "tags": f"ResourceType=instance,Tags=[{{Key=Name,Value={name}}}]",
         "address": _ipv4(machine),
+        "profile": "INSTANCE_PROFILE" if needs_role else "",
         "mac": machine.mac,
         "uuid": machine.uuid,
     }

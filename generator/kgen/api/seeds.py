@@ -15,6 +15,7 @@ from kgen.emitters.seed import DIRECTORY
 from kgen.errors import InputError, Problem
 from kgen.model import Cluster
 from kgen.output import lock
+from kgen.output.disk import disk_errors
 from kgen.output.swap import Change
 from kgen.output.writer import Output
 from kgen.pipeline import Pipeline
@@ -87,6 +88,23 @@ def seed(
         return SeedResult(root, loaded.warnings, seeds, target.commit())
 
 
+def recorded_members(root: Path) -> Mapping[str, str]:
+    """Return the named machines of pools that have a seed in ``root``, each with its pool.
+
+    Raises:
+        KgenError: the lock file is damaged, or the disk refuses.
+    """
+    with disk_errors(root):
+        return _recorded(lock.read(root), root)
+
+
+def _recorded(found: lock.Lock, root: Path) -> Mapping[str, str]:
+    recorded = found.section(rendering.SEED_SECTION).facts.get("members", {})
+    if not isinstance(recorded, dict):
+        raise lock.damaged(root / lock.FILE_NAME, root)
+    return recorded
+
+
 def _members(
     target: Output, cluster: Cluster, pool: str, names: tuple[str, ...], drop: tuple[str, ...]
 ) -> dict[str, str]:
@@ -98,9 +116,7 @@ def _members(
     """
     pools = [each.name for each in cluster.pools]
     listed = {each.name for each in cluster.documents}
-    recorded = target.lock.section(rendering.SEED_SECTION).facts.get("members", {})
-    if not isinstance(recorded, dict):
-        raise lock.damaged(target.root / lock.FILE_NAME, target.root)
+    recorded = _recorded(target.lock, target.root)
     if names and pool not in pools:
         raise InputError(f"there is no pool {pool!r}", f"the pools are: {', '.join(pools) or '(none)'}")
     for name in names:

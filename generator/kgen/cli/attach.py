@@ -25,7 +25,8 @@ def attach(cluster_file: Path, machine: str, tool: str | None, output: Path) -> 
     """Print the command or snippet that starts MACHINE, or a machine of the pool MACHINE, with its user-data.
 
     It names the rendered file, and the field and the encoding that the provider wants. Words in capitals are yours to
-    replace. Nothing is run. A document that the provider does not take is refused.
+    replace. Nothing is run. A document that the provider does not take is refused. A tool that attaches seeds takes a
+    name that `kgen seed --name` has given, too.
     """
     from kgen import api
 

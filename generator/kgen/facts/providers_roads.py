@@ -58,6 +58,7 @@ ROADS: tuple[Road, ...] = (
 aws ec2 run-instances \\
   --image-id AMI --instance-type INSTANCE_TYPE --subnet-id SUBNET \\
   --private-ip-address @address@ \\
+  --iam-instance-profile Name=@profile@ \\
   --metadata-options HttpTokens=required,HttpPutResponseHopLimit=1 \\
   --tag-specifications @tags@ \\
   --user-data @fileb@
@@ -80,6 +81,7 @@ resource "aws_instance" @resource@ {
   private_ip       = @address@
   user_data_base64 = sensitive(filebase64(@path@))
 
+  iam_instance_profile = @profile@
   metadata_options {
     http_tokens                 = "required"
     http_put_response_hop_limit = 1

@@ -325,6 +325,36 @@ def test_a_name_is_one_that_the_provider_takes(kgen, here, road, name):
     assert name in kgen("attach", "prod.yaml", "w1.example.com", "--with", tool).out.replace('"', " ").split()
 
 
+def test_a_pool_that_fetches_its_token_is_started_with_an_instance_profile(kgen, here):
+    text = (here / "prod.yaml").read_text().replace("workers, role: node}", "workers, role: node, tokenFrom: ssm}")
+    (here / "prod.yaml").write_text(f"{text}provider: ec2\nimage: {{runner: baked}}\n")
+    assert kgen("render", "prod.yaml").code == 0
+    for machine, needs in (("w1", False), ("workers", True)):
+        options, _ = command(kgen("attach", "prod.yaml", machine).out, "run-instances")
+        assert options.get("--iam-instance-profile") == ("Name=INSTANCE_PROFILE" if needs else None)
+        found = kgen("attach", "prod.yaml", machine, "--with", "terraform").out
+        assert ('iam_instance_profile = "INSTANCE_PROFILE"' in found) is needs
+        hcl2.loads(found)
+
+
+def test_a_machine_that_seed_named_is_attached(kgen, here):
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "userData: {secrets: sealed}\n")
+    assert kgen("render", "prod.yaml").code == kgen("seed", "prod.yaml", "--pool", "workers", "--name", "w7").code == 0
+    ended = kgen("attach", "prod.yaml", "w7", "--with", "virt-install")
+    assert ended.code == 0, ended.err
+    assert "# Start w7 of the cluster prod" in ended.out
+    assert "--name w7 " in ended.out
+    assert "path=outputs/prod/seed/w7.iso," in ended.out
+    assert "outputs/prod/sealed/workers.key" in ended.out
+    with_provider(here, "ec2")
+    ended = kgen("attach", "prod.yaml", "w7")
+    assert (ended.code, "w7 has a seed, and aws takes user-data" in ended.err) == (2, True)
+    assert "`kgen attach prod.yaml workers`" in ended.err
+    assert "there is no machine or pool 'w8'" in kgen("attach", "prod.yaml", "w8", "--with", "qm").err
+    assert kgen("seed", "prod.yaml", "--drop", "w7").code == 0
+    assert "there is no machine or pool 'w7'" in kgen("attach", "prod.yaml", "w7", "--with", "qm").err
+
+
 def test_a_path_with_blanks_and_signs_is_quoted(kgen, here):
     assert kgen("render", "prod.yaml", "--output", "my ${out}").code == 0
     with_provider(here, "ec2")

@@ -133,6 +133,7 @@ def test_a_master_too_large_for_ec2_is_rendered_published_and_attached(aws, kgen
     ended = kgen("attach", "prod.yaml", "m1")
     assert (ended.code, ended.err) == (0, "")
     assert "fileb://outputs/prod/publish/user-data/m1.yaml.gz" in ended.out
+    assert "--iam-instance-profile Name=INSTANCE_PROFILE " in ended.out
     assert 'filebase64("outputs/prod/publish/user-data/w1.yaml.gz")' in (
         kgen("attach", "prod.yaml", "w1", "--with", "terraform").out
     )
