@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from kgen.running.bootstrap_token import Renewed, Signed, Use
     from kgen.running.connection import Connection
 
-_RUNS = 2
-"""A refreshed token outlives so many intervals: one run may fail."""
+_LEAST_INTERVALS = 2
+"""A token lives at least so many intervals: one run may fail."""
+_LEFT_ALONE_INTERVALS = 3
+"""A token that lives so many intervals longer is left alone: the next run may fail, and the one after it start late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def renew_tokens(
     """Publish the tokens in the documents again: all, or those of ``pools`` only.
 
     Each lives for ``ttl`` from now on, or as long as the cluster file says. With ``every``, the interval at which this
-    is run, a token is left alone if it outlives the next two runs.
+    is run, a token is left alone if it lives three intervals longer.
 
     Raises:
         ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is wrong.
@@ -83,10 +85,15 @@ def _renew(
     now = datetime.now(UTC)
     if every is not None:
         found = bootstrap_token.look(connection, token)
-        if found.exists and (found.expires is None or found.expires >= now + _RUNS * every):
+        if found.exists and may_be_left_alone(found.expires, now, every):
             return RenewedToken(pool, found.secret, found.expires)
     made = _publish(connection, settings, token, ttl)
     return RenewedToken(pool, made.secret, made.expires, renewed=True, created=made.created, signed=made.signed)
+
+
+def may_be_left_alone(expires: datetime | None, now: datetime, every: timedelta) -> bool:
+    """Return whether a token need not be published again by a run at ``now``, one of each interval ``every``."""
+    return expires is None or expires >= now + _LEFT_ALONE_INTERVALS * every
 
 
 def _publish(connection: Connection, settings: BootstrapToken, token: str, ttl: timedelta | None) -> Renewed:
@@ -105,11 +112,11 @@ def _refuse_rare_runs(
         )
     for pool, (settings, _) in chosen.items():
         life = settings.ttl if ttl is None else ttl
-        if life and life < _RUNS * every:
+        if life and life < _LEAST_INTERVALS * every:
             whose = f"the token of pool {pool}" if pool else "the token"
             raise InputError(
                 f"{whose} lives for {go_duration(life)}, and would expire if one run every {go_duration(every)} fails",
-                f"run this every {go_duration(life / _RUNS)} or more often, or give a longer --ttl",
+                f"run this every {go_duration(life / _LEAST_INTERVALS)} or more often, or give a longer --ttl",
             )
 
 

@@ -70,7 +70,7 @@ def renew(cluster_file: Path, pools: tuple[str, ...], ttl: timedelta | None, ser
     "--every",
     type=arguments.Period(),
     metavar="DURATION",
-    help="How often you run this: a token that outlives the next two runs is left alone.  [default: publish all now]",
+    help="How often you run this: a token that lives three times as long is left alone.  [default: publish all now]",
 )
 @_POOLS
 @_TTL

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kgen.api.tokens import may_be_left_alone
 from kgen.secrets_bundle import store
 from kgen.secrets_bundle.model import Bundle, OldToken
 from kgen.secrets_bundle.populate import new_token
@@ -111,6 +112,21 @@ def test_what_cannot_work_is_said_before_the_cluster_is_asked(kgen, pooled, word
     ended = kgen("token", words[0], "prod.yaml", *words[1:], "--server", "https://127.0.0.1:1")
     assert (ended.code, says in ended.err, "hint: " in ended.err) == (2, True, True), ended.err
     assert not re.search(r"[a-z0-9]{6}\.[a-z0-9]{16}", ended.err)
+
+
+@pytest.mark.parametrize("minutes", [60, 61, 75, 100, 600])
+@pytest.mark.parametrize("late", [0, 1, 19])
+def test_a_token_outlives_a_failed_run_and_a_late_one(minutes, late):
+    """A schedule of 20 minutes for a day, each of whose runs may start ``late``; one of them fails."""
+    every, ttl, start = timedelta(minutes=20), timedelta(minutes=minutes), datetime(2026, 1, 1, tzinfo=UTC)
+    for failed in range(1, 70):
+        expires = start + ttl
+        for run in range(1, 72):
+            # The run that fails is on time, the others are late by turns.
+            now = start + run * every + timedelta(minutes=late * (run % 2 if run != failed else 0))
+            assert expires > now, (failed, run)
+            if run != failed and not may_be_left_alone(expires, now, every):
+                expires = now + ttl
 
 
 def test_a_cluster_that_does_not_answer_leaves_the_bundle(kgen, pooled):
