@@ -52,7 +52,7 @@ ROADS: tuple[Road, ...] = (
         "shell",
         "UserData of RunInstances",
         "the CLI encodes the bytes of the file in base64",
-        "botocore's validation of parameters",
+        "the AWS CLI, against a stand-in for AWS",
         "AWS CLI reference, ec2 run-instances; botocore/handlers.py, base64_encode_user_data",
         """\
 aws ec2 run-instances \\

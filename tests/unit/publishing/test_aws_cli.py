@@ -77,6 +77,23 @@ def test_the_commands_of_the_page_about_ec2_run(ec2, shell, kgen, here):
     assert boto3.client("ssm").describe_parameters()["Parameters"] == []
 
 
+def test_the_commands_of_the_page_make_the_load_balancer_of_the_masters(ec2, shell):
+    (vpc,) = (each["VpcId"] for each in ec2.describe_subnets(SubnetIds=[ec2.subnet])["Subnets"])
+    made = json.loads(shell(command(EC2, "elbv2 create-target-group", VPC=vpc)))["TargetGroups"][0]
+    targets = {"TARGET_GROUP": made["TargetGroupArn"]}
+    shell(command(EC2, "elbv2 register-targets", **targets))
+    made = json.loads(shell(command(EC2, "elbv2 create-load-balancer", SUBNET=ec2.subnet)))["LoadBalancers"][0]
+    assert (made["Type"], made["Scheme"]) == ("network", "internal")
+    assert made["DNSName"]
+    shell(command(EC2, "elbv2 create-listener", LOAD_BALANCER=made["LoadBalancerArn"], **targets))
+    client = boto3.client("elbv2")
+    health = client.describe_target_health(TargetGroupArn=targets["TARGET_GROUP"])["TargetHealthDescriptions"]
+    masters = {machine["address"] for machine in yaml.safe_load(pages.cluster_file(EC2))["machines"]}
+    assert {each["Target"]["Id"] for each in health} == masters
+    (listener,) = client.describe_listeners(LoadBalancerArn=made["LoadBalancerArn"])["Listeners"]
+    assert (listener["Protocol"], listener["Port"]) == ("TCP", 6443)
+
+
 @pytest.mark.parametrize("machine", ["w1", "workers"])
 def test_the_command_that_kgen_attach_prints_starts_a_machine_with_its_stub(ec2, shell, kgen, here, machine):
     with (here / "prod.yaml").open("a") as file:
