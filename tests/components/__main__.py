@@ -18,6 +18,7 @@ ETCD_VERSION = "3.7.0"
 AGE_VERSION = "1.3.1"
 OPENTOFU_VERSION = "1.12.6"
 LIBVIRT_PROVIDER_VERSION = "0.8.3"
+SOPS_VERSION = "3.13.3"
 PYTHON_SUITES = ("bullseye", "forky")  # the oldest and the newest Python the runner meets
 
 Component = tuple[str, Callable[[], Path]]
@@ -48,6 +49,7 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
         ("probes", lambda: golang.probes(KUBERNETES_VERSION)),
         ("etcd", lambda: golang.etcd(ETCD_VERSION)),
         ("age", lambda: golang.age(AGE_VERSION)),
+        ("sops", lambda: golang.sops(SOPS_VERSION)),
         ("etcdutl", lambda: golang.etcd(ETCD_VERSION, ("etcdutl",))),
         *(
             (f"cloud-init {version}", lambda suite=suite: cloudinit.tree(suite))

@@ -161,19 +161,28 @@ def _build_etcd(version: str, commands: tuple[str, ...], directory: Path) -> Non
 
 def age(version: str) -> Path:
     """Return a directory with ``age`` and ``age-keygen`` of ``version`` (``1.3.1``)."""
-    recipe = cache.recipe_hash(version, inspect.getsource(_build_age))
-    return cache.ensure(f"age-{version}", recipe, lambda directory: _build_age(version, directory))
+    return _programs("age", version, "filippo.io/age/cmd/age", "filippo.io/age/cmd/age-keygen")
 
 
-def _build_age(version: str, directory: Path) -> None:
+def sops(version: str) -> Path:
+    """Return a directory with ``sops`` of ``version`` (``3.13.3``)."""
+    return _programs("sops", version, "github.com/getsops/sops/v3/cmd/sops")
+
+
+def _programs(name: str, version: str, *packages: str) -> Path:
+    """Return a directory with the programs of ``packages``, which are of one module."""
+    recipe = cache.recipe_hash(version, *packages, inspect.getsource(_build_programs))
+    return cache.ensure(f"{name}-{version}", recipe, lambda directory: _build_programs(version, packages, directory))
+
+
+def _build_programs(version: str, packages: tuple[str, ...], directory: Path) -> None:
     compiler = go()
     build = directory / "build"
     build.mkdir()
-    (build / "go.mod").write_text("module kgen.test/age\n\ngo 1.26\n", encoding="utf-8")
-    cache.run([compiler, "get", f"filippo.io/age/cmd/age@v{version}"], cwd=build, env=_ENV)
-    programs = [f"filippo.io/age/cmd/{name}" for name in ("age", "age-keygen")]
+    (build / "go.mod").write_text("module kgen.test/programs\n\ngo 1.26\n", encoding="utf-8")
+    cache.run([compiler, "get", f"{packages[0]}@v{version}"], cwd=build, env=_ENV)
     flags = ["-trimpath", "-ldflags", "-s -w"]
-    cache.run([compiler, "build", *flags, "-o", f"{directory}/", *programs], cwd=build, env=_ENV)
+    cache.run([compiler, "build", *flags, "-o", f"{directory}/", *packages], cwd=build, env=_ENV)
     shutil.rmtree(build)
 
 

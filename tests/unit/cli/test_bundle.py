@@ -16,7 +16,7 @@ import pyrage
 import pytest
 from tests import pages
 from tests.components import golang
-from tests.components.__main__ import AGE_VERSION
+from tests.components.__main__ import AGE_VERSION, SOPS_VERSION
 
 from kgen import api
 from kgen.errors import KgenError
@@ -398,6 +398,64 @@ def test_sops_is_needed_where_sops_has_encrypted(kgen, rendered, here, monkeypat
     ended = kgen("render", "prod.yaml")
     assert (ended.code, f"{SOPS} is encrypted with SOPS, and there is no program `sops`" in ended.err) == (2, True)
     assert files(here) & {PLAIN, ENCRYPTED} == set()
+
+
+@pytest.fixture
+def sops(kgen, rendered, here, identity, monkeypatch) -> Path:
+    """The bundle of ``prod.yaml``, encrypted by the real sops, which finds its key."""
+    programs = golang.sops(SOPS_VERSION)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(here / "a.key"))
+    (here / ".sops.yaml").write_text(f"creation_rules: [{{age: {identity('a.key')}}}]\n")
+    _sops(here)
+    return here / SOPS
+
+
+def _sops(here: Path) -> None:
+    """Encrypt as the page says."""
+    subprocess.run(["sops", "encrypt", "--output", SOPS, PLAIN], cwd=here, check=True, capture_output=True)
+    (here / PLAIN).unlink()
+
+
+@pytest.mark.real
+def test_every_verb_reads_what_sops_itself_has_encrypted(kgen, here, sops):
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    assert b"PRIVATE KEY" not in before[sops]
+    for words in (("certs",), ("diff",), ("exposure",), ("token", "join-command"), ("export", "kubeadm"), ("render",)):
+        ended = kgen(*words, "prod.yaml")
+        assert ended.code == 0, (words, ended.err)
+    assert kgen("exposure", "prod.yaml", "--fail-on", "bundle").code == 0
+    for words in (("certs", "renew"), ("bundle", "encrypt", "--recipient", "age1x"), ("bundle", "edit-recipients")):
+        ended = kgen(*words, "prod.yaml")
+        assert (ended.code, "hint: " in ended.err, "Traceback" in ended.err) == (2, True, False), (words, ended.err)
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+    sops.rename(here / PLAIN)  # SOPS' metadata say what it is
+    assert kgen("render", "prod.yaml", "--check").code == 0
+
+
+@pytest.mark.real
+def test_a_bundle_of_sops_is_changed_as_the_page_says(kgen, here, sops):
+    with (here / "prod.yaml").open("a") as file:
+        file.write("users: [{name: ops, plain_text_passwd: test-only, lock_passwd: false}]\n")
+    ended = kgen("render", "prod.yaml")
+    assert (ended.code, "kgen only reads what SOPS has encrypted" in ended.err) == (2, True)
+    assert follow(kgen, here, "SOPS") == ["bundle", "render"]
+    assert "ops" in store.read(here / PLAIN).password_hashes
+    _sops(here)
+    assert kgen("render", "prod.yaml", "--check").code == 0
+
+
+@pytest.mark.real
+def test_sops_says_why_it_cannot_decrypt(kgen, here, sops, monkeypatch):
+    content = sops.read_bytes()
+    place = content.index(b"ENC[", content.index(b"bootstrapTokens")) + len("ENC[AES256_GCM,data:")
+    sops.write_bytes(content[:place] + (b"B" if content[place] == ord("A") else b"A") + content[place + 1 :])
+    ended = kgen("render", "prod.yaml")
+    assert (ended.code, f"sops cannot decrypt {SOPS}: " in ended.err, "Traceback" in ended.err) == (2, True, False)
+    sops.write_bytes(content)
+    monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(here / "none.key"))
+    ended = kgen("render", "prod.yaml")
+    assert (ended.code, f"`sops decrypt {SOPS} > /dev/null` says more" in ended.err) == (2, True)
 
 
 def test_the_page_can_be_followed(kgen, rendered, here, identity, monkeypatch):
