@@ -48,8 +48,11 @@ def encrypt_bundle(
         else:
             bundle = existing_bundle(cluster_file)
         if found is not None and (encryption := store.encryption_of(found)) != "none":
+            edit = f"`{command('bundle edit-recipients', cluster_file)}` changes who can decrypt it"
+            if not path.name.endswith(store.AGE):
+                edit = f"`mv {path} {store.named(path, store.AGE)}` gives it its name; {edit}"
             name, hint = {
-                "age": ("age", f"`{command('bundle edit-recipients', cluster_file)}` changes who can decrypt it"),
+                "age": ("age", edit),
                 "sops": ("SOPS", f"`{command('bundle decrypt', cluster_file)}` first"),
             }[encryption]
             raise InputError(f"{path} is encrypted with {name} already", hint)

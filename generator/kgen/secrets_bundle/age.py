@@ -11,14 +11,19 @@ from functools import lru_cache
 from typing import Any
 
 from kgen.errors import InputError
+from kgen.reader.report import shown
 
 _HEADER = b"age-encryption.org/v1\n"
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
+_TOO_MUCH_WORK = "Excessive work"
+_MEASUREMENTS = 50
 _SSH_PUBLIC = ("ssh-ed25519 ", "ssh-rsa ")
-_SSH_PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----"
+_SSH_PRIVATE = "-----BEGIN "
 _PLUGIN = re.compile(r"age1[a-z0-9+._-]+1")  # Bech32 has no 1 after its prefix, which is age1 without a plugin
 _NO_PLUGINS = "kgen supports no plugins: use a recipient age1… of `age-keygen`, or an SSH key"
-_RECIPIENT_HINT = "`age-keygen -o key.txt` makes an identity and prints its recipient, age1…"
+_RECIPIENT_HINT = "give age1… as `age-keygen -o key.txt` prints it, or a public key of SSH: ssh-ed25519 or ssh-rsa"
+_POST_QUANTUM = "AGE-SECRET-KEY-PQ-", "age1pq1"
+_NO_POST_QUANTUM = "kgen does not support post-quantum keys yet: make one with `age-keygen` without -pq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +83,33 @@ def decrypt(content: bytes, key: Key, name: str) -> bytes:
 
     try:
         if has_passphrase(content):
-            return bytes(pyrage.passphrase.decrypt(content, key.passphrase))
+            return _with_passphrase(content, key.passphrase)
         return bytes(pyrage.decrypt(content, identities(key.identities)))
-    except pyrage.DecryptError:  # its words do not tell a wrong key from a damaged header
+    except pyrage.DecryptError as error:  # its words do not tell a wrong key from a damaged header
+        if str(error).startswith(_TOO_MUCH_WORK):
+            message = f"{name} cannot be decrypted here: to try a passphrase would take this computer too long"
+            hint = "run kgen on a faster or less busy computer; if the work factor in the file is damaged, restore it"
+            raise InputError(message, hint) from None
         what = "passphrase" if has_passphrase(content) else "identity"
         message = f"{name} cannot be decrypted: the {what} is another one, or the file is damaged"
         raise InputError(message, f"try another {what}, or restore the file from a backup") from None
+
+
+def _with_passphrase(content: bytes, passphrase: str) -> bytes:
+    """Return the text of a file of age. What the computer measures once, on a busy moment, does not decide.
+
+    pyrage refuses a file for which scrypt would take more than 16 seconds or so, by a measurement of some milliseconds.
+    """
+    import pyrage
+
+    left = _MEASUREMENTS
+    while True:
+        left -= 1
+        try:
+            return bytes(pyrage.passphrase.decrypt(content, passphrase))
+        except pyrage.DecryptError as error:
+            if not left or not str(error).startswith(_TOO_MUCH_WORK):
+                raise
 
 
 def identities(text: str) -> list[Any]:
@@ -94,10 +120,14 @@ def identities(text: str) -> list[Any]:
     """
     import pyrage
 
-    hint = "give the file that `age-keygen` wrote, or an SSH private key without a passphrase"
-    if text.startswith(_SSH_PRIVATE):
+    hint = "give the file that `age-keygen` wrote, or an SSH private key (Ed25519 or RSA) without a passphrase"
+    text = text.removeprefix("\ufeff")
+    if is_encrypted(text.encode()):
+        decrypted = "decrypt it into a descriptor: `kgen … --identity /dev/fd/3 3< <(age -d FILE)`"
+        raise InputError("the identity file is encrypted itself", decrypted)
+    if text.lstrip().startswith(_SSH_PRIVATE):
         try:
-            return [pyrage.ssh.Identity.from_buffer(text.encode())]
+            return [pyrage.ssh.Identity.from_buffer(text.lstrip().encode())]
         except pyrage.IdentityError:
             raise InputError("the SSH key in the identity file cannot be used", hint) from None
     found = []
@@ -109,6 +139,9 @@ def identities(text: str) -> list[Any]:
         except pyrage.IdentityError:
             if line.startswith("AGE-PLUGIN-"):
                 raise InputError(f"line {number} of the identity file needs a plugin of age", _NO_PLUGINS) from None
+            if line.startswith(_POST_QUANTUM):
+                message = f"line {number} of the identity file is a post-quantum identity"
+                raise InputError(message, _NO_POST_QUANTUM) from None
             raise InputError(f"line {number} of the identity file is not an identity of age", hint) from None
     if not found:
         raise InputError("the identity file has no identity", hint)
@@ -126,6 +159,8 @@ def _recipient(text: str) -> Any:
             return pyrage.ssh.Recipient.from_str(text)
         return pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
+        if text.startswith(_POST_QUANTUM):
+            raise InputError(f"{shown(text)} is a post-quantum recipient", _NO_POST_QUANTUM) from None
         if _PLUGIN.match(text):
-            raise InputError(f"{text!r} needs a plugin of age", _NO_PLUGINS) from None
-        raise InputError(f"{text!r} is not a recipient of age", _RECIPIENT_HINT) from None
+            raise InputError(f"{shown(text)} needs a plugin of age", _NO_PLUGINS) from None
+        raise InputError(f"{shown(text)} is not a recipient of age", _RECIPIENT_HINT) from None

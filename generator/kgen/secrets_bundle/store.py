@@ -48,6 +48,12 @@ def _stem(path: Path) -> tuple[Path, str]:
     return path.with_name(path.name.removesuffix(suffix)), suffix
 
 
+def named(path: Path, suffix: str) -> Path:
+    """Return the path of the bundle in ``path`` with another end of its name."""
+    stem, _ = _stem(path)
+    return stem.with_name(stem.name + suffix)
+
+
 def content(path: Path) -> bytes | None:
     """Return the content of the file, whatever it is; None if there is no such file.
 
@@ -159,8 +165,7 @@ def write_encrypted(path: Path, bundle: Bundle, recipients: Sequence[str], passp
     """
     text = document.dump(replace(bundle, recipients=tuple(recipients))).encode()
     encrypted = age.encrypt(text, recipients, passphrase)
-    stem, _ = _stem(path)
-    target = stem.with_name(stem.name + AGE)
+    target = named(path, AGE)
     with _writing(path):
         # A kill in between leaves one file, encrypted, under the old name, which kgen reads as well.
         disk.replace_file(path, encrypted, MODE)
@@ -174,11 +179,16 @@ def write_plain(path: Path, bundle: Bundle) -> Path:
     Raises:
         KgenError: it cannot be written.
     """
-    stem, _ = _stem(path)
-    target = stem.with_name(stem.name + PLAIN)
+    target = named(path, PLAIN)
     with _writing(path):
-        _rename(path, target)
-        disk.replace_file(target, document.dump(replace(bundle, recipients=())).encode(), MODE)
+        _rename(
+            path, target
+        )  # first: a kill in between leaves one file, encrypted, which kgen reads under this name, too
+        try:
+            disk.replace_file(target, document.dump(replace(bundle, recipients=())).encode(), MODE)
+        except OSError:
+            _rename(target, path)
+            raise
     return target
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pty
+import resource
 import stat
 import subprocess
 import sys
@@ -122,6 +123,9 @@ def test_without_the_identity_nothing_is_written(kgen, here, encrypted, identity
     (here / "empty.key").write_text("# nothing\n")
     (here / "bad.key").write_text("AGE-SECRET-KEY-1BADBADBAD\n")
     (here / "plugin.key").write_text("AGE-PLUGIN-YUBIKEY-1BADBADBAD\n")
+    (here / "quantum.key").write_text("# created: today\nAGE-SECRET-KEY-PQ-1BADBADBAD\n")
+    (here / "ecdsa.key").write_text("-----BEGIN EC PRIVATE KEY-----\nBADBAD\n-----END EC PRIVATE KEY-----\n")
+    (here / "encrypted.key").write_bytes(pyrage.passphrase.encrypt(b"AGE-SECRET-KEY-1BADBADBAD", "x", armored=True))
     (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "users: [{name: ops, plain_text_passwd: x}]\n")
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     for words, says in (
@@ -130,6 +134,9 @@ def test_without_the_identity_nothing_is_written(kgen, here, encrypted, identity
         (("--identity", "empty.key"), "the identity file has no identity"),
         (("--identity", "bad.key"), "line 1 of the identity file is not an identity of age"),
         (("--identity", "plugin.key"), "line 1 of the identity file needs a plugin of age"),
+        (("--identity", "quantum.key"), "line 2 of the identity file is a post-quantum identity"),
+        (("--identity", "ecdsa.key"), "the SSH key in the identity file cannot be used"),
+        (("--identity", "encrypted.key"), "the identity file is encrypted itself"),
         (("--identity", "missing.key"), "cannot read the identity file missing.key: No such file or directory"),
     ):
         ended = kgen("render", "prod.yaml", *words)
@@ -189,6 +196,23 @@ def test_a_passphrase_from_a_file_or_a_descriptor(kgen, rendered, here, monkeypa
     (here / "words").write_text("another one\n")
     monkeypatch.setenv("KGEN_AGE_PASSPHRASE_FILE", "words")
     assert "the passphrase is another one, or the file is damaged" in kgen("certs", "prod.yaml").err
+
+
+def test_a_passphrase_that_takes_too_long_is_no_wrong_one(here, monkeypatch):
+    content = pyrage.passphrase.encrypt(b"kind: SecretsBundle\n", PASSPHRASE)
+    head, _, rest = content.partition(b"\n-> scrypt ")
+    salt, _, rest = rest.partition(b" ")
+    slow = head + b"\n-> scrypt " + salt + b" 30" + rest[rest.index(b"\n") :]
+    tried = []
+    real = pyrage.passphrase.decrypt
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", lambda *words: tried.append(1) or real(*words))
+    key = age.Key(passphrase=PASSPHRASE)
+    with pytest.raises(KgenError, match="x cannot be decrypted here: to try a passphrase would take this computer too"):
+        age.decrypt(slow, key, "x")
+    assert len(tried) > 1  # a busy moment does not decide
+    assert age.decrypt(content, key, "x") == b"kind: SecretsBundle\n"
+    with pytest.raises(KgenError, match="the passphrase is another one"):
+        age.decrypt(content, age.Key(passphrase="x"), "x")
 
 
 def test_recipients_replace_a_passphrase_and_back(kgen, rendered, here, identity, monkeypatch):
@@ -262,12 +286,14 @@ def test_without_a_terminal_nobody_is_asked(here, kgen, rendered, monkeypatch):
         api.certificates(Path("prod.yaml"))
 
 
-def test_ssh_keys_are_identities_too(kgen, rendered, here):
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+@pytest.mark.parametrize("form", ["Ed25519", "RSA", "RSA in PEM"])
+def test_ssh_keys_are_identities_too(kgen, rendered, here, form):
+    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    key = ed25519.Ed25519PrivateKey.generate() if form == "Ed25519" else rsa.generate_private_key(65537, 2048)
+    inside = PrivateFormat.TraditionalOpenSSL if form == "RSA in PEM" else PrivateFormat.OpenSSH
+    private = b"\n" + key.private_bytes(Encoding.PEM, inside, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     (here / "id").write_bytes(private)
     (here / "recipients").write_text(f"# the team\n\n{public} me@example\n")
@@ -321,6 +347,8 @@ def test_a_new_cluster_stays_encrypted_and_keeps_the_old_bundle(kgen, here, encr
         (("--recipient", "age1x"), "'age1x' is not a recipient of age"),
         (("--recipient", "AGE-SECRET-KEY-1SECRET"), "a recipient is public, and this is an identity"),
         (("--recipient", "age1yubikey1qwerty"), "'age1yubikey1qwerty' needs a plugin of age"),
+        (("--recipient", "age1pq1" + 1952 * "q"), "qqq…' is a post-quantum recipient"),
+        (("--recipient", "ecdsa-sha2-nistp256 AAAA me"), "or a public key of SSH: ssh-ed25519 or ssh-rsa"),
         (("--recipients-file", "none"), "none: No such file"),
         (("--recipients-file", "binary"), "binary is not text"),
         (("--new-passphrase-file", "empty"), "an empty passphrase protects nothing"),
@@ -352,6 +380,44 @@ api.encrypt_bundle(Path("prod.yaml"), [sys.argv[1]])
     assert subprocess.run([sys.executable, "-c", killed, identity("a.key")], check=False).returncode == -9
     assert files(here) & {PLAIN, ENCRYPTED} == {PLAIN}
     assert kgen("certs", "prod.yaml", "--identity", "a.key").code == 0
+    again = kgen("bundle", "encrypt", "prod.yaml", "--recipient", identity("b.key"), "--identity", "a.key")
+    assert (again.code, f"`mv {PLAIN} {ENCRYPTED}`" in again.err) == (2, True)
+
+
+def test_a_kill_while_decrypting_leaves_one_bundle(kgen, here, encrypted):
+    killed = """
+import os
+from pathlib import Path
+from kgen import api
+from kgen.output import disk
+from kgen.secrets_bundle import unlocking
+unlocking.use(Path("a.key"))
+disk.replace_file = lambda *words: os.kill(os.getpid(), 9)
+api.decrypt_bundle(Path("prod.yaml"))
+"""
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -9
+    assert files(here) & {PLAIN, ENCRYPTED} == {PLAIN}
+    assert age.is_encrypted((here / PLAIN).read_bytes())
+    assert kgen("bundle", "decrypt", "prod.yaml", "--identity", "a.key").code == 0
+    assert not age.is_encrypted((here / PLAIN).read_bytes())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("decrypt",), ("edit-recipients", "--add", "{b}"), ("edit-recipients", "--new-passphrase-file", "words")],
+)
+def test_a_full_disk_changes_nothing(kgen, here, encrypted, identity, words):
+    (here / "words").write_text(PASSPHRASE)
+    command = [word.format(b=identity("b.key")) for word in words]
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        ended = kgen("bundle", command[0], "prod.yaml", *command[1:], "--identity", "a.key")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (ended.code, f"hint: {ENCRYPTED} is as it was" in ended.err) == (1, True), ended.err
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
 
 
 def test_whoever_waited_while_it_was_encrypted_starts_no_new_bundle(kgen, rendered, here, identity):
