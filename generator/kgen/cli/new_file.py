@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from kgen.cli import console
@@ -14,7 +15,9 @@ IGNORED = ("*.secrets.yaml", "/outputs/")
 def require_directory(path: Path) -> None:
     """Refuse a path whose directory does not exist."""
     if not path.parent.is_dir():
-        raise InputError(f"there is no directory {path.parent}", f"create it: `mkdir -p {path.parent}`")
+        raise InputError(
+            f"there is no directory {path.parent}", f"create it: `mkdir -p {shlex.quote(str(path.parent))}`"
+        )
 
 
 def refuse_existing(path: Path, other: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
         renew = command("token renew", cluster_file, *options)
         yield f"the running cluster does not know the new tokens yet: `{renew}`"
     if not result.earlier:
-        kubectl = f"kubectl --kubeconfig {result.root / 'admin.conf'} get nodes"
+        kubectl = shlex.join(["kubectl", "--kubeconfig", str(result.root / "admin.conf"), "get", "nodes"])
         which = "" if result.bundle_is_new else " that never ran"
         file = "stub" if result.by_reference else "file"
         yield f"boot each machine{which} with its {file} as user-data, then `{kubectl}`"

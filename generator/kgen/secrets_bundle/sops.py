@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from kgen.errors import InputError
@@ -33,6 +34,6 @@ def decrypt(path: Path) -> bytes:
         raise InputError(f"`sops`, which {path} needs, cannot be started: {error.strerror}") from None
     if done.returncode:
         said = next((line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()), "no reason")
-        hint = f"`sops decrypt {path} > /dev/null` says more"
+        hint = f"`sops decrypt {shlex.quote(str(path))} > /dev/null` says more"
         raise InputError(f"sops cannot decrypt {path}: {said.strip()}", hint)
     return done.stdout

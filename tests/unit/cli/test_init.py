@@ -51,10 +51,11 @@ def test_init_refuses_a_name_no_cluster_can_have(kgen, here, name):
     assert [path.name for path in here.iterdir()] == ["prod.yaml"]
 
 
-def test_init_into_a_missing_directory_is_reported_in_a_sentence(kgen):
-    ended = kgen("init", "missing/x.yaml")
+@pytest.mark.parametrize(("name", "quoted"), [("missing", "missing"), ("my dir", "'my dir'")])
+def test_init_into_a_missing_directory_is_reported_in_a_sentence(kgen, name, quoted):
+    ended = kgen("init", f"{name}/x.yaml")
     assert ended.code == 2
-    assert ended.err == "error: there is no directory missing\n  hint: create it: `mkdir -p missing`\n"
+    assert ended.err == f"error: there is no directory {name}\n  hint: create it: `mkdir -p {quoted}`\n"
 
 
 def test_init_on_a_full_disk_leaves_nothing(kgen, here, monkeypatch):

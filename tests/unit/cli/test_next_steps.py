@@ -1,6 +1,7 @@
 """The words after a render: what changed decides them, and they never cost a cluster."""
 
 import json
+import re
 import shlex
 import shutil
 import stat
@@ -31,6 +32,12 @@ def edit(path, *changes):
 def next_of(ended):
     assert ended.code == 0, ended.err
     return ended.out[ended.out.index("next: ") :].splitlines()
+
+
+def test_kubectl_gets_a_path_with_blanks_as_one_word(kgen, here):
+    (first,) = next_of(kgen("render", "prod.yaml", "--output", "out dir"))
+    words = shlex.split(re.search("`(kubectl .*)`", first)[1])
+    assert words == ["kubectl", "--kubeconfig", "out dir/prod/admin.conf", "get", "nodes"]
 
 
 def test_unchanged_render_has_nothing_to_do(kgen, rendered):
