@@ -79,6 +79,16 @@ def test_the_libvirt_module_attaches_the_seeds_that_kgen_writes(kgen, here):
     assert (here / "outputs/prod" / source.replace("${each.key}", "m1")).is_file()
 
 
+def test_the_ec2_module_attaches_the_files_that_kgen_writes(aws, kgen, here):
+    text = (EC2 / "main.tf").read_text()
+    (line,) = re.findall(r"user_data = var.published .*", text)
+    stubs, documents = re.findall(r'"\$\{var.outputs\}/(.*?)"', line)
+    assert 'filebase64("${local.user_data}/${each.key}.yaml.gz")' in text
+    assert kgen("render", "prod.yaml").code == kgen("publish", "prod.yaml", "--bucket", BUCKET).code == 0
+    sizes = [(here / f"outputs/prod/{each}/m1.yaml.gz").stat().st_size for each in (stubs, documents)]
+    assert sizes[0] < 2_000 < 20_000 < sizes[1]
+
+
 def test_the_module_reads_the_printed_policies(kgen, here):
     found = json.loads(kgen("publish", "prod.yaml", "--bucket", "b", "--print-policies").out)
     assert {"master", "node"} < set(found)
