@@ -31,7 +31,11 @@ class SecretsManager:
         self.store = Store(str(self._service.client.meta.endpoint_url), self.region, "secretsmanager")
 
     def has(self, key: str, content: bytes) -> bool:
-        """Return whether the secret is there with this content, encrypted with the wanted key."""
+        """Return whether the secret is there with this content, encrypted with the wanted key.
+
+        Raises:
+            InputError: the content is too large, or the secret waits for its removal.
+        """
         compressed = document.compressed(content)
         if len(compressed) > LIMIT_BYTES:
             message = f"{key.rpartition('/')[0]} has {len(compressed):,} bytes, Secrets Manager takes {LIMIT_BYTES:,}"
@@ -40,7 +44,12 @@ class SecretsManager:
         with self._service.refusals.to(f"read {key}"):
             try:
                 found = client.describe_secret(SecretId=key)
-                if found.get("DeletedDate") or (self._kms_key and found.get("KmsKeyId") != self._kms_key):
+                if found.get("DeletedDate"):
+                    # AWS neither reads it nor makes another one of this name until its recovery window has ended.
+                    restore = f"aws secretsmanager restore-secret --region {self.region} --secret-id {key}"
+                    message = f"the secret {key} was deleted, and AWS has not removed it yet"
+                    raise InputError(message, f"run `{restore}`, then the same command again")
+                if self._kms_key and found.get("KmsKeyId") != self._kms_key:
                     return False
                 there = client.get_secret_value(SecretId=key).get("SecretBinary", b"")
             except client.exceptions.ResourceNotFoundException:

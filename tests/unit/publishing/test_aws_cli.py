@@ -132,3 +132,16 @@ def test_the_key_of_a_sealed_document_goes_through_parameter_store(shell, kgen, 
     assert path.read_bytes().strip() == (here / "outputs/prod/sealed/m1.key").read_bytes().strip()
     assert path.stat().st_mode & 0o777 == 0o600
     subprocess.run(["openssl", "pkey", "-in", path, "-noout"], check=True)
+
+
+def test_a_secret_that_waits_for_its_removal_is_restored_by_the_command_in_the_hint(rendered, shell, kgen):
+    publish = ("publish", "prod.yaml", "--to", "secretsmanager")
+    assert kgen(*publish).code == 0
+    secrets = boto3.client("secretsmanager")
+    (name,) = (each["Name"] for each in secrets.list_secrets()["SecretList"] if "/w1/" in each["Name"])
+    secrets.delete_secret(SecretId=name, RecoveryWindowInDays=7)
+    for words in ((*publish, "--dry-run"), publish):
+        ended = kgen(*words)
+        assert (ended.code, f"the secret {name} was deleted" in ended.err) == (2, True), ended
+    shell(re.search("`(aws .*?)`", ended.err)[1])
+    assert "3 unchanged" in kgen(*publish).out
