@@ -96,9 +96,13 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
             found = changes.of_machine(was, told, fingerprint)
         except ValueError as error:  # a certificate, which is decoded only where it differs
             raise document.unreadable(f"the document of {name} in {compared}") from error
+        published = changes.of_objects(was, told, fingerprint)
+        if not found and not published:  # the order of a list, for example
+            before_text, after_text = (fingerprint(each) for each in (old_text, text))
+            found = (Difference("changed", "order or form of the document", before_text, after_text, shown=False),)
         if found:
             machines[name] = found
-        objects = objects or changes.of_objects(was, told, fingerprint)
+        objects = objects or published
     removed = {
         name: document.read(text(), f"the document of {name} in {compared}", seal_keys).role
         for name, text in before.items()

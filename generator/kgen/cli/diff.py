@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 5
 _LONGEST = 70
+_BEFORE = 20
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 
 
@@ -41,7 +42,7 @@ def diff(cluster_file: Path, against: str, output: Path, as_json: bool) -> int:
     for problem in result.warnings:
         console.warning(problem)
     if as_json:
-        console.out(json.dumps(_as_json(result), indent=2))
+        console.out_json(_as_json(result), result.warnings)
     else:
         for line in _lines(result):
             console.out(line)
@@ -69,16 +70,24 @@ def _lines(result: Comparison) -> Iterator[str]:
 
 
 def _line(difference: Difference) -> str:
-    values = [_short(difference, value) for value in (difference.before, difference.after) if value]
+    told = dict.fromkeys((difference.before, difference.after))  # a certificate may keep the day of its expiry
+    values = [value.replace("\n", " ") for value in told if value]
+    if not difference.shown:
+        values = [f"fingerprint {value}" for value in values]
+    elif max(map(len, values), default=0) > _LONGEST:
+        values = _around_the_difference(values)
     detail = f": {' → '.join(values)}" if values else ""
     return "  " + _coloured(difference.kind, f"{difference.subject}{detail}")
 
 
-def _short(difference: Difference, value: str) -> str:
-    if not difference.shown:
-        return f"fingerprint {value}"
-    line = value.replace("\n", " ")
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+def _around_the_difference(values: Sequence[str]) -> list[str]:
+    """Return the part of each long value that differs, with a little of what is common before it."""
+    common = sum(1 for _ in takewhile(lambda letters: letters[0] == letters[1], zip(*values, strict=False)))
+    start = max(0, common - _BEFORE) if len(values) > 1 else 0
+    return [
+        f"{'…' if start else ''}{value[start : start + _LONGEST]}{'…' if len(value) > start + _LONGEST else ''}"
+        for value in values
+    ]
 
 
 def _coloured(kind: str, text: str) -> str:

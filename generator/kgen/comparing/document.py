@@ -25,22 +25,30 @@ from kgen.payload import Blob
 from kgen.secrets_bundle.model import SealKey
 from kgen.user_data import sealing
 
-MODE_OF = "mode of "
+MODE_OF = "mode and owner of "
 
 _ENVIRONMENT = re.compile(r"\b(env|extraEnvs)\b.*\bvalue$")
 _PRIVATE = re.compile(r"passw|secret|token(?!.*-file)|credential|header", re.IGNORECASE)
 _STATIC_POD = re.compile(
     r"/etc/kubernetes/manifests/(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)\.yaml"
 )
-_CONFIGURATION = re.compile(r"/var/lib/kubelet/(config|instance-config)\.yaml")
-_PUBLIC_OBJECTS = ("kubeadm-config", "kubelet-config", "kube-proxy", "coredns", "kgen")
-_PUBLIC_KEYS = ("hostname", "prefer_fqdn_over_hostname")
+_CONFIGURATION = re.compile(
+    r"/var/lib/kubelet/(config|instance-config)\.yaml|/etc/cni/net\.d/10-kgen-bridge\.conflist"
+    r"|/etc/kubernetes/(admin|super-admin|controller-manager|scheduler|kubelet|bootstrap-kubelet)\.conf"
+)
+"""The other files that kgen makes, and that are YAML or JSON."""
+_ROUTE = re.compile(r"^route replace (\S+) via (\S+)\n", re.MULTILINE)
+_PUBLIC_KEYS = (
+    *("hostname", "prefer_fqdn_over_hostname", "manage_etc_hosts", "ntp", "timezone", "locale"),
+    *("package_update", "package_upgrade", "package_reboot_if_required"),
+)
+"""The keys of cloud-init whose fields hold no secret, unless their names say so."""
 _DAMAGES = (
     *(yaml.YAMLError, zlib.error, lzma.LZMAError, EOFError, OSError, RecursionError),
     *(ValueError, KeyError, TypeError, IndexError, AttributeError),
 )
 """The errors of reading a document that is not one: its texts, its compressed parts, and what is not in them."""
-_DERIVED = ("role", "name", "pool", "files", "owners", "objects", "blobs", "validity", "directories")
+_DERIVED = ("role", "name", "pool", "files", "owners", "objects", "blobs", "validity", "directories", "late")
 """Keys of a payload's body that have subjects of their own, or that repeat others."""
 
 
@@ -95,16 +103,26 @@ def _told(document: Mapping[str, Any], seal_keys: Mapping[str, SealKey]) -> Told
                     machine["first-boot program"] = Value(content)
                 else:
                     machine[f"file {entry['path']}"] = Value(content)
+        elif key == "packages":
+            machine.update((f"package {_text(package)}", Value("", shown=True)) for package in value)
+        elif key == "users":  # one that is only a name is the image's own: default
+            named = [user if isinstance(user, dict) else {"name": user} for user in value]
+            machine.update(_flat("cloud-init", named, key))
+        elif key in _PUBLIC_KEYS:
+            machine.update(_flat("cloud-init", value, key))
         else:
-            machine[f"cloud-init {key}"] = Value(_json(value), shown=key in _PUBLIC_KEYS)
+            machine[f"cloud-init {key}"] = Value(_json(value))
     for key, value in body.items():
         if key not in _DERIVED:
-            machine[f"parameter {key}"] = Value(_json(value), shown=True)
+            machine.update(_flat("parameter", value, key))
     for path, mode, _, content in body["files"]:
         machine.update(_file(path, mode, body.get("owners", {}).get(path, ""), _expanded(content)))
     objects: dict[str, Value] = {}
-    for _, manifest, fill, ttl_seconds in body.get("objects", ()):
-        objects.update(_object(manifest, fill))
+    listed = body.get("objects", ())
+    # The user's own objects are the last ones before kgen's mark: docs/reference/payload.md.
+    own = range(len(listed) - body["late"], len(listed) - 1) if body.get("late") else ()
+    for number, (_, manifest, fill, ttl_seconds) in enumerate(listed):
+        objects.update(_object(manifest, fill, is_own=number in own))
         if ttl_seconds is not None:
             objects["lifetime of the bootstrap token"] = Value(f"{ttl_seconds} s", shown=True)
     blobs = {name: Blob(label, tuple(map(bytes.fromhex, der))) for name, (label, *der) in body["blobs"].items()}
@@ -134,23 +152,31 @@ def _file(path: str, mode: str, owner: str, text: str) -> Iterator[tuple[str, Va
     elif path.startswith(("/etc/sysctl.d/", "/etc/modules-load.d/")):
         for line in text.splitlines():
             name, _, value = line.partition("=")
-            yield f"{path} {name.strip()}", Value(value.strip() or "yes", shown=True)
+            yield f"{path} {name.strip()}", Value(value.strip(), shown=True)
+    elif path == "/etc/kgen/routes":
+        for network, address in _ROUTE.findall(text):
+            yield f"route {network}", Value(f"via {address}", shown=True)
+        yield f"file {path}", Value(_ROUTE.sub("", text))
     elif path == "/var/lib/kubelet/kubeadm-flags.env":
         yield from _flags("kubelet", text.partition("=")[2].strip().strip('"').split(" "))
     else:
         yield f"file {path}", Value(text)
 
 
-def _object(manifest: dict[str, Any], fill: Any) -> Iterator[tuple[str, Value]]:
+def _object(manifest: dict[str, Any], fill: Any, *, is_own: bool) -> Iterator[tuple[str, Value]]:
+    """Yield the fields of an object of kgen's, or an object of the user's as a whole."""
     metadata = manifest["metadata"]
     where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
     subject = f"{manifest['kind']} {where}{metadata['name']}"
-    if manifest["kind"] == "ConfigMap" and metadata["name"] in _PUBLIC_OBJECTS:
+    if is_own or manifest["kind"] == "Secret":
+        yield subject, Value(_json([manifest, fill]))
+    elif manifest["kind"] == "ConfigMap":
         texts = {keys[-1]: _expanded(content) for keys, content in fill}
         for key, value in ({**manifest.get("data", {})} | texts).items():
             yield from _flat(f"{subject} {key}", _parsed(value))
     else:
-        yield subject, Value(_json([manifest, fill]))
+        fields = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
+        yield from _flat(subject, {**fields, **({"texts": fill} if fill else {})})
 
 
 def _parsed(text: Any) -> Any:
@@ -171,10 +197,12 @@ def _flat(subject: str, value: Any, path: str = "") -> Iterator[tuple[str, Value
     elif isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
         for item in value:
             rest = {key: below for key, below in item.items() if key != "name"}
-            yield from _flat(subject, rest, f"{path}[{item['name']}]")
+            entry = f"{path}[{item['name']}]"
+            yield from _flat(subject, rest, entry) if rest else [(f"{subject} {entry}", Value("", shown=True))]
     elif value != {}:
-        shown = not (_ENVIRONMENT.search(path) or _PRIVATE.search(path))
-        yield f"{subject} {path}".rstrip(), Value(value if isinstance(value, str) else _json(value), shown)
+        inside = _json(value) if isinstance(value, dict | list) else ""
+        shown = not (_ENVIRONMENT.search(path) or _PRIVATE.search(path) or _PRIVATE.search(inside))
+        yield f"{subject} {path}".rstrip(), Value(_text(value), shown)
 
 
 def _flags(program: str, words: list[str]) -> Iterator[tuple[str, Value]]:
@@ -186,6 +214,10 @@ def _flags(program: str, words: list[str]) -> Iterator[tuple[str, Value]]:
             flags.setdefault(name, []).append(value)
     for name, values in flags.items():
         yield f"{program} --{name}", Value(" ".join(values), shown=not _PRIVATE.search(name))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> str:

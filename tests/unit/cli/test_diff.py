@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+from tests.unit.cli.conftest import CLUSTER
 
 PASSWORD = "correct-horse-battery"
 CHANGED = f"""\
@@ -90,6 +91,82 @@ def test_changes_are_told_by_meaning(kgen, rendered, change):
     assert ("added", "ConfigMap kube-system/kubelet-config kubelet maxPods", "200") in found["objects"]
 
 
+MEANINGS = {
+    "a user and its groups": (
+        "users: [default, {name: alice, groups: [adm], passwd: $6$a$b}]\n",
+        "users: [default, {name: alice, groups: [wheel], passwd: $6$a$c}]\n",
+        [("changed", "cloud-init users[alice].groups"), ("changed", "cloud-init users[alice].passwd")],
+    ),
+    "a package": (
+        "cloudInit: {packages: [nfs-common, jq]}\n",
+        "cloudInit: {packages: [nfs-common, htop]}\n",
+        [("removed", "package jq"), ("added", "package htop")],
+    ),
+    "an environment variable without a value": (
+        "apiServer: {extraEnvs: [{name: A}]}\n",
+        "apiServer: {extraEnvs: [{name: B}]}\n",
+        [
+            ("removed", "kube-apiserver spec.containers[kube-apiserver].env[A]"),
+            ("added", "kube-apiserver spec.containers[kube-apiserver].env[B]"),
+        ],
+    ),
+    "the endpoint in kubeconfigs": (
+        "controlPlaneEndpoint: a.example.com\n",
+        "controlPlaneEndpoint: b.example.com\n",
+        [("changed", "/etc/kubernetes/admin.conf clusters[prod].cluster.server")],
+    ),
+    "the order of things": (
+        "apiServer: {extraEnvs: [{name: A, value: a}, {name: B, value: b}]}\n",
+        "apiServer: {extraEnvs: [{name: B, value: b}, {name: A, value: a}]}\n",
+        [("changed", "order or form of the document")],
+    ),
+    "an image of kgen's own objects": (
+        "imageRepository: a.example.com\n",
+        "imageRepository: b.example.com\n",
+        [("changed", "DaemonSet kube-system/kube-proxy spec.template.spec.containers[kube-proxy].image")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), MEANINGS.values(), ids=MEANINGS)
+def test_a_change_is_told_by_meaning(kgen, here, change, before, after, expected):
+    change(before)
+    assert kgen("render", "prod.yaml", "--quiet").code == 0
+    change(old=before, new=after)
+    found = changes(kgen)
+    told = [(kind, subject) for kind, subject, _ in (*found["m1"], *found["objects"])]
+    assert set(told) >= set(expected), told
+    assert not [subject for _, subject in told if subject.startswith("file ")]
+
+
+def test_a_pod_s_range_and_the_routes_to_it(kgen, here, change):
+    change(
+        old="pools:\n  - {name: workers, role: node}\n", new="networking: {plugin: bridge, podSubnet: 10.244.0.0/16}\n"
+    )
+    assert kgen("render", "prod.yaml", "--quiet").code == 0
+    change(old="role: node, address: 10.0.0.21", new="role: node, address: 10.0.0.22")
+    ((kind, subject, after),) = changes(kgen)["m1"]
+    assert (kind, subject.split()[0], after) == ("changed", "route", "via 10.0.0.22")
+
+
+def test_the_user_s_own_objects_stay_fingerprints(kgen, rendered, change, here):
+    (here / "map.yaml").write_text(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{a: {PASSWORD}}}\n")
+    change("manifests: [map.yaml]\n")
+    ended = kgen("diff", "prod.yaml")
+    assert (ended.code, PASSWORD in ended.out) == (3, False)
+    assert "+ ConfigMap default/a: fingerprint " in ended.out or "+ ConfigMap a: fingerprint " in ended.out
+
+
+def test_a_long_value_shows_where_it_differs(kgen, rendered, change):
+    labels = ", ".join(f"example.com/label-{number}: value" for number in range(20))
+    change(old="name: w1, ", new=f"name: w1, labels: {{{labels}}}, ")
+    assert kgen("render", "prod.yaml", "--quiet").code == 0
+    change(old="label-9: value", new="label-9: other")
+    (line,) = [line for line in kgen("diff", "prod.yaml").out.splitlines() if "--node-labels" in line]
+    assert "label-9=value" in line
+    assert "label-9=other" in line
+
+
 def test_machines_with_the_same_changes_share_their_lines(kgen, rendered, change):
     change("sysctls: {vm.swappiness: 1}\n")
     lines = kgen("diff", "prod.yaml").out.splitlines()
@@ -160,6 +237,46 @@ def test_another_directory_and_a_git_revision(kgen, rendered, change, here):
         ended = kgen("diff", "prod.yaml", f"--against={wrong}")
         assert ended.code == 2
         assert "revision" in ended.err
+
+
+def test_a_file_in_a_subdirectory_and_a_shallow_clone(kgen, rendered, change, here, git, monkeypatch):
+    for name in ("prod.yaml", "prod.secrets.yaml"):
+        (here / "clusters/one").mkdir(parents=True, exist_ok=True)
+        (here / name).rename(here / "clusters/one" / name)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "first")
+    git("clone", "--quiet", "--depth=1", here.as_uri(), "clone")
+    monkeypatch.chdir(here / "clone/clusters/one")
+    (here / "clone/clusters/one/prod.yaml").write_text(CLUSTER + "kubelet: {maxPods: 200}\n")
+    expected = [("added", "/var/lib/kubelet/config.yaml maxPods", "200")]
+    assert changes(kgen, "--against", "HEAD")["w1"] == expected
+    ended = kgen("diff", "prod.yaml", "--against", "HEAD~1")
+    assert (ended.code, "HEAD~1" in ended.err) == (2, True)
+
+
+def test_a_file_that_the_revision_has_under_another_name(kgen, rendered, here, git):
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "first")
+    (here / "prod.yaml").rename(here / "new.yaml")
+    (here / "prod.secrets.yaml").rename(here / "new.secrets.yaml")
+    ended = kgen("diff", "new.yaml", "--against", "HEAD")
+    assert (ended.code, "new.yaml is not in git's HEAD" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "userData: {secrets: sealed}\n",
+        "provider: ec2\nuserData: {secrets: byReference}\n",
+        "image: {runner: baked}\nprovider: hetzner\n",
+    ],
+)
+def test_every_way_of_delivery_tells_the_same(kgen, here, change, more):
+    change(more)
+    assert kgen("render", "prod.yaml", "--quiet").code == 0
+    change("kubelet: {maxPods: 200}\n")
+    found = changes(kgen)
+    assert found["w1"] == found["m1"] == [("added", "/var/lib/kubelet/config.yaml maxPods", "200")]
 
 
 @pytest.fixture
