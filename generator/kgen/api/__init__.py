@@ -53,7 +53,7 @@ from kgen.api.seeds import Seed, SeedResult, seed
 from kgen.api.stored_tokens import store_tokens
 from kgen.api.tokens import RenewedToken, Rotation, renew_tokens, rotate_token
 from kgen.comparing.changes import Difference
-from kgen.config.load import Loaded, load
+from kgen.config.load import Loaded, load, load_text
 from kgen.output.artifacts import Artifact
 
 __all__ = [
@@ -96,6 +96,7 @@ __all__ = [
     "join_command",
     "kubeadm_text",
     "load",
+    "load_text",
     "passphrase_in",
     "policies",
     "publish",

@@ -86,8 +86,8 @@ class RenderResult:
 
 
 def render(
-    cluster_file: Path,
-    output: Path = image.DEFAULT_OUTPUT,
+    cluster_file: Path | str,
+    output: Path | str = image.DEFAULT_OUTPUT,
     *,
     check: bool = False,
     review: bool = False,
@@ -108,6 +108,7 @@ def render(
         ProblemsError, InputError: the cluster file, the bundle or a document's size is wrong.
         KgenError: the disk refuses, or another kgen is at work.
     """
+    cluster_file, output = Path(cluster_file), Path(output)
     loaded = load(cluster_file)
     bundle_path = store.path_for(cluster_file)
     root = output / loaded.cluster.name
@@ -158,7 +159,9 @@ def render(
         )
 
 
-def emit(cluster_file: Path, verb: Literal["render", "seed"] = "render", *, review: bool = False) -> Iterator[Artifact]:
+def emit(
+    cluster_file: Path | str, verb: Literal["render", "seed"] = "render", *, review: bool = False
+) -> Iterator[Artifact]:
     """Yield every file that ``verb`` makes of ``cluster_file``, one machine at a time. Nothing is written.
 
     The bundle is used as it is; what it lacks is made anew at each call, so render first.
@@ -167,7 +170,7 @@ def emit(cluster_file: Path, verb: Literal["render", "seed"] = "render", *, revi
         ProblemsError, InputError: the cluster file or the bundle is wrong, or a document is over its limit.
     """
     cluster = load(cluster_file).cluster
-    bundle = populate(existing_bundle(cluster_file), cluster, datetime.now(UTC)).bundle
+    bundle = populate(existing_bundle(Path(cluster_file)), cluster, datetime.now(UTC)).bundle
     if verb == "seed":
         yield from Pipeline(replace(cluster, provider="nocloud"), bundle).seeds({})
         return

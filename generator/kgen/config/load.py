@@ -34,14 +34,14 @@ class Loaded:
     warnings: tuple[Problem, ...]
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path | str) -> Loaded:
     """Return the cluster that the file at ``path`` describes.
 
     Raises:
         ProblemsError: every problem of the file, with its place.
         InputError: the file cannot be read, or is not UTF-8 text.
     """
-    return load_text(_read(path), str(path))
+    return load_text(_read(Path(path)), str(path))
 
 
 def load_text(text: str, file: str) -> Loaded:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from kgen import api
 
-PAGE = (Path(__file__).parents[3] / "docs/reference/python.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
 CLUSTER = """\
 apiVersion: kgen/v1
 name: prod
@@ -20,13 +21,14 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
     (tmp_path / "broken.yaml").write_text("name: 1.30\n")
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, "python.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "m1 master" in printed
     assert "broken.yaml 1" in printed
+    assert "\nmade\n" in printed
     assert "True ['" in printed
     assert "instance-id: prod-m1" in printed
 
@@ -39,6 +41,16 @@ def test_emit_yields_what_render_writes(tmp_path):
     written = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     del written["kgen.lock.json"]
     assert emitted == written
+
+
+def test_the_functions_of_the_page_take_text_for_a_path(tmp_path, capsys):
+    cluster_file = tmp_path / "cluster.yaml"
+    cluster_file.write_text(CLUSTER)
+    result = api.render(str(cluster_file), str(tmp_path / "outputs"))
+    assert result.root == tmp_path / "outputs/prod"
+    assert api.load(str(cluster_file)) == api.load(cluster_file)
+    assert [it.path for it in api.emit(str(cluster_file))] == [it.path for it in api.emit(cluster_file)]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_page_names_every_function():
