@@ -170,7 +170,8 @@ def _head(
         how = "its base64 counts" if provider.counts == "base64" else "the bytes before base64 count"
         yield f"# Size: {counted:,} bytes of {provider.limit_bytes:,}; {how}."
     yield f"# Field: {road.field}; {road.encoding}."
-    yield f"# Checked by {road.checked_by}. Replace the words in capitals; add what your machines need besides."
+    yield f"# Checked by {road.checked_by}."
+    yield "# Replace the words in capitals; add what your machines need besides."
     if machine.is_pool:
         yield "# The document fits any number of machines. Give each its own name."
 

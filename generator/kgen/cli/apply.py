@@ -13,7 +13,8 @@ from kgen.cli import arguments, console
 @arguments.CLUSTER_FILE
 @click.argument("machine")
 @arguments.output("Where the cluster was rendered.")
-def apply(cluster_file: Path, machine: str, output: Path) -> None:
+@arguments.JSON
+def apply(cluster_file: Path, machine: str, output: Path, as_json: bool) -> None:
     """Print the script, for root, that brings the running MACHINE from the files it has to the rendered ones.
 
     Pipe it to the machine: kgen apply prod.yaml m1 | ssh root@m1 sh
@@ -24,4 +25,8 @@ def apply(cluster_file: Path, machine: str, output: Path) -> None:
     """
     from kgen import api
 
-    console.out(api.apply_script(cluster_file, machine, output).rstrip("\n"))
+    script = api.apply_script(cluster_file, machine, output)
+    if as_json:
+        console.out_json({"machine": machine, "commands": script})
+    else:
+        console.out(script.rstrip("\n"))

@@ -21,7 +21,8 @@ from kgen.facts.providers_roads import ROADS
     help="The tool that starts the machine. Default: the first one for the provider of CLUSTER_FILE.",
 )
 @arguments.output("Where the cluster was rendered.")
-def attach(cluster_file: Path, machine: str, tool: str | None, output: Path) -> None:
+@arguments.JSON
+def attach(cluster_file: Path, machine: str, tool: str | None, output: Path, as_json: bool) -> None:
     """Print the command or snippet that starts MACHINE, or a machine of the pool MACHINE, with its user-data.
 
     It names the rendered file, and the field and the encoding that the provider wants. Words in capitals are yours to
@@ -30,4 +31,9 @@ def attach(cluster_file: Path, machine: str, tool: str | None, output: Path) -> 
     """
     from kgen import api
 
-    console.out(api.attach(cluster_file, machine, output, tool=tool or "").text.rstrip("\n"))
+    found = api.attach(cluster_file, machine, output, tool=tool or "")
+    if as_json:
+        facts = {"machine": machine, "provider": found.road.provider, "tool": found.road.tool, "path": str(found.path)}
+        console.out_json({**facts, "bytes": found.counted_bytes, "limit": found.limit_bytes, "text": found.text})
+    else:
+        console.out(found.text.rstrip("\n"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ def bake(cluster_file: Path, output: Path, check: bool, verify: Path | None, as_
     for problem in result.warnings:
         console.warning(problem)
     if as_json:
-        console.out(json.dumps(_as_json(result, check=check), indent=2))
+        console.out_json(_as_json(result, check=check), result.warnings)
     elif check:
         for change in result.changes:
             console.out(f"{change.kind:6}  {result.root / change.path}")
@@ -57,7 +56,7 @@ def _verify(cluster_file: Path, root: Path, *, as_json: bool) -> int:
     found = api.verify_image(cluster_file, root)
     if as_json:
         listed = [{"path": it.path, "message": it.message} for it in found]
-        console.out(json.dumps({"root": str(root), "differences": listed}, indent=2))
+        console.out_json({"root": str(root), "differences": listed})
     else:
         for it in found:
             console.out(f"{it.path}: {it.message}")
@@ -71,7 +70,9 @@ def _print(result: BakeResult) -> None:
     recipe = result.recipe
     console.out(f"{directory}: recipe {recipe.sha256[:12]} for Kubernetes {recipe.kubernetes_version}")
     console.out(f"{len(recipe.container_images)} container images, {len(result.changes)} files changed")
-    console.out(f"next: sudo {directory}/apply --archives DIR ROOT; {directory}/README.md has all commands")
+    console.out(
+        f"next: make an image with Packer, in a running VM or in a tree: {directory}/README.md has the commands"
+    )
 
 
 def _as_json(result: BakeResult, *, check: bool) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +114,7 @@ def edit_recipients(
 def _report(made: BundleFile, as_json: bool) -> None:
     if as_json:
         told = {"path": str(made.path), "recipients": made.recipients, "passphrase": made.has_passphrase}
-        console.out(json.dumps(told, indent=2))
+        console.out_json(told)
         return
     if not (made.recipients or made.has_passphrase):
         console.out(f"{made.path} does not say who can decrypt it: another program has encrypted it")

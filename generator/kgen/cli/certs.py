@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,10 +62,11 @@ def show(cluster_file: Path, fail_on: timedelta | None, as_json: bool) -> int:
 
     found = api.certificates(cluster_file)
     now = datetime.now(UTC)
-    for problem in api.expiry_warnings(cluster_file, now):
+    warnings = api.expiry_warnings(cluster_file, now)
+    for problem in warnings:
         console.warning(problem)
     if as_json:
-        console.out(json.dumps({"certificates": [_as_json(info, now) for info in found]}, indent=2))
+        console.out_json({"certificates": [_as_json(info, now) for info in found]}, warnings)
     else:
         console.out(_table(found, now))
     return arguments.expiry_code(min(info.not_after for info in found), fail_on)
@@ -99,7 +99,7 @@ def renew(cluster_file: Path, names: tuple[str, ...], as_json: bool) -> None:
     entries = populated.bundle.entries
     if as_json:
         renewed = [{"name": name, "notAfter": _timestamp(entries[name].not_after)} for name, _ in populated.reissued]
-        console.out(json.dumps({"renewed": renewed}, indent=2))
+        console.out_json({"renewed": renewed}, populated.warnings)
         return
     rows = [(name, _expiry(entries[name].not_after)) for name, _ in populated.reissued]
     console.out(console.table(("renewed", "expires"), rows))
@@ -123,7 +123,7 @@ def accept(cluster_file: Path, directory: Path, as_json: bool) -> None:
         console.warning(problem)
     if as_json:
         told = {"accepted": accepted.names, "made": accepted.made, "missing": dict(accepted.missing)}
-        console.out(json.dumps(told, indent=2))
+        console.out_json(told, accepted.populated.warnings)
         return
     entries = accepted.populated.bundle.entries
     rows = [(name, _expiry(entries[name].not_after) if name in entries else "") for name in accepted.names]
@@ -154,7 +154,7 @@ def csr(cluster_file: Path, directory: Path, names: tuple[str, ...], as_json: bo
     written = api.signing_requests(cluster_file, directory, names)
     if as_json:
         told = [{"name": request.name, "ca": request.ca, "file": str(file)} for request, file in written]
-        console.out(json.dumps({"requests": told}, indent=2))
+        console.out_json({"requests": told})
         return
     if not written:
         console.out("no certificate is missing")

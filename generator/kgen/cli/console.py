@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -46,14 +48,38 @@ def out(text: str = "") -> None:
     try:
         click.echo(text, color=wants_colour())
     except BrokenPipeError as gone:
+        _give_up(sys.stdout)
         raise ReaderGoneError from gone
     except OSError as refused:
+        _give_up(sys.stdout)
         raise KgenError(f"cannot write to the standard output: {refused.strerror}") from refused
 
 
+def out_json(value: Mapping[str, object], warnings: Iterable[Problem] | None = None) -> None:
+    """Print the result as JSON, with the key ``warnings`` if the verb can have any."""
+    more = {} if warnings is None else {"warnings": [describe(problem) for problem in warnings]}
+    out(json.dumps({**value, **more}, indent=2))
+
+
 def note(text: str) -> None:
-    """Print a line to stderr: it is about the work, not a result."""
-    click.echo(text, err=True, color=wants_colour())
+    """Print a line to stderr: it is about the work, not a result. Without a reader the work goes on."""
+    try:
+        click.echo(text, err=True, color=wants_colour())
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def usage_error(error: click.ClickException) -> None:
+    """Print what is wrong with the command line, and the usage."""
+    try:
+        error.show()
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Drop what cannot be written. The interpreter would try it once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def ask_passphrase(prompt: str = "Passphrase of the secrets bundle: ") -> str:
@@ -89,17 +115,13 @@ def error(failure: KgenError) -> None:
     note(click.style(f"{count} problem{'s' if count > 1 else ''}; nothing was written.", bold=True))
 
 
-def error_json(failure: KgenError) -> None:
-    """Print an error as JSON, as the result of a verb that was to print JSON."""
+def error_json(failure: KgenError, code: int) -> None:
+    """Print an error as one line of JSON, as the result of a verb that was to print JSON."""
     problems = [describe(problem) for problem in failure.problems] if isinstance(failure, ProblemsError) else []
     count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    told = {
-        "exitCode": int(failure.exit_code),
-        "message": count if problems else failure.message,
-        "hint": failure.hint,
-        "problems": problems,
-    }
-    out(json.dumps({"error": told}, indent=2))
+    told = {"exitCode": code, "message": count if problems else failure.message, "hint": failure.hint}
+    with suppress(ReaderGoneError, KgenError):  # the exit code says that it failed
+        out(json.dumps({"error": {**told, "problems": problems}}))
 
 
 def warning(problem: Problem) -> None:
@@ -137,6 +159,15 @@ def _excerpt(problem: Problem) -> str:
     shown = "".join(letter if letter.isprintable() else " " for letter in line[start : start + _WIDTH])
     caret = " " * (len(gutter) + problem.column - 1 - start) + click.style("^", fg="green", bold=True)
     return f"\n{gutter}{shown}\n{caret}"
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Return the text in lines that fit a terminal, the later ones indented; elsewhere as it is, for grep."""
+    if not sys.stdout.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, 2 * indent)
+    lines = textwrap.wrap(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -35,7 +34,7 @@ def rotate(cluster_file: Path, rewritten: bool, as_json: bool) -> None:
 
     stage = api.rotate_encryption(cluster_file, rewritten=rewritten)
     if as_json:
-        console.out(json.dumps({"step": stage.name, "key": stage.key}, indent=2))
+        console.out_json({"step": stage.name, "key": stage.key})
         return
     console.out(_SAYS[stage.name].format(key=stage.key))
     console.out(f"next: `{command('render', cluster_file)}`, then `kgen apply` to every master")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -36,7 +35,7 @@ def snapshot(cluster_file: Path, file: Path, server: str, as_json: bool) -> None
     taken = api.etcd_snapshot(cluster_file, file, server=server)
     if as_json:
         told = {"path": str(taken.path), "bytes": taken.size_bytes, "server": taken.url, "revision": taken.revision}
-        console.out(json.dumps(told, indent=2))
+        console.out_json(told)
         return
     console.out(
         f"{taken.path}: {taken.size_bytes:,} bytes from {taken.url}, revision {taken.revision}, checksum verified"

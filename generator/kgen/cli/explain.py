@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,7 +28,7 @@ def explain(path: str, as_json: bool) -> None:
     from kgen.reader.report import nearest
 
     if not path:
-        console.out(json.dumps({"fields": _fields(CLUSTER)}, indent=2)) if as_json else _list(CLUSTER)
+        console.out_json({"fields": _fields(CLUSTER)}) if as_json else _list(CLUSTER)
         return
     found = find(path)
     if found is None:
@@ -37,7 +36,7 @@ def explain(path: str, as_json: bool) -> None:
         hint = f"`kgen explain {near}`" if near else "`kgen explain` lists the fields at the top"
         raise InputError(f"the cluster file has no field {path}", f"did you mean {hint}?" if near else hint)
     if as_json:
-        console.out(json.dumps(_as_json(path, found), indent=2))
+        console.out_json(_as_json(path, found))
         return
     if isinstance(found, Foreign):
         console.out(f"{path} {found.message}: {found.hint}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from kgen.exposing.kinds import PLACE_KINDS
 
 if TYPE_CHECKING:
     from kgen.api import ExposureReport
-    from kgen.exposing.places import Place
+    from kgen.exposing.places import Place, Secret
 
 _MOST_NAMES = 3
+_REACH = len("machine")
 
 
 @click.command(short_help="Show every secret: where it lies, who can read it, what it is good for.")
@@ -43,7 +43,7 @@ def exposure(cluster_file: Path, fail_on: tuple[str, ...], output: Path, as_json
     for problem in report.warnings:
         console.warning(problem)
     if as_json:
-        console.out(json.dumps(_as_json(report), indent=2))
+        console.out_json(_as_json(report), report.warnings)
     else:
         _print(report)
     bad = [kind for kind in fail_on if kind in report.kinds]
@@ -53,28 +53,35 @@ def exposure(cluster_file: Path, fail_on: tuple[str, ...], output: Path, as_json
 
 
 def _print(report: ExposureReport) -> None:
-    console.out(click.style("who can read", bold=True))
+    """Print who can read each place, then the secrets, those that lie in the same places together."""
+    readers: dict[str, list[str]] = {}
     for kind, who in report.readers.items():
-        console.out(f"  {kind}: {who}")
-    console.out()
-    rows = list(_rows(report))
-    console.out(console.table(("secret", "lies in", "reach", "who has it can"), rows))
+        readers.setdefault(who, []).append(kind)
+    console.out(click.style("who can read", bold=True))
+    for who, kinds in readers.items():
+        console.out(f"  {', '.join(kinds)}")
+        console.out(console.wrapped(f"    {who}", 4))
+    groups: dict[str, list[Secret]] = {}
+    for secret, places in _rows(report):
+        groups.setdefault(places, []).append(secret)
+    for places, secrets in groups.items():
+        console.out()
+        console.out(click.style(console.wrapped(f"in {places}", 3), bold=True))
+        width = max(len(secret.row) for secret in secrets)
+        for secret in secrets:
+            head = f"  {secret.row:{width}}  {secret.reach:{_REACH}}  "
+            console.out(console.wrapped(f"{head}{secret.power}", len(head)))
 
 
-def _rows(report: ExposureReport) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each kind of secret; those of several machines share it."""
-    groups: dict[str, tuple[Any, dict[str, list[Place]]]] = {}
+def _rows(report: ExposureReport) -> Iterator[tuple[Secret, str]]:
+    """Yield each kind of secret and its places; those of several machines are one kind."""
+    groups: dict[str, tuple[Secret, dict[str, list[Place]]]] = {}
     for secret, places in report.secrets:
         _, kinds = groups.setdefault(secret.row, (secret, {}))
         for place in places:
             kinds.setdefault(place.kind, []).append(place)
-    for row, (secret, kinds) in groups.items():
-        yield (
-            row,
-            "; ".join(_where(kind, kinds[kind]) for kind in PLACE_KINDS if kind in kinds),
-            secret.reach,
-            secret.power,
-        )
+    for secret, kinds in groups.values():
+        yield secret, "; ".join(_where(kind, kinds[kind]) for kind in PLACE_KINDS if kind in kinds)
 
 
 def _where(kind: str, places: Sequence[Place]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -23,7 +23,10 @@ def list_(cluster_file: Path, as_json: bool) -> None:
     from kgen import api
 
     found = api.container_images(cluster_file)
-    console.out(json.dumps({"containerImages": list(found)}, indent=2) if as_json else "\n".join(found))
+    if as_json:
+        console.out_json({"containerImages": list(found)})
+    else:
+        console.out("\n".join(found))
 
 
 @images.command(short_help="Save an archive of each to a directory.")
@@ -36,7 +39,8 @@ def list_(cluster_file: Path, as_json: bool) -> None:
     metavar="DIR",
     help="Copy images from archives in DIR, where it has them; may be given more than once.",
 )
-def save(cluster_file: Path, directory: Path, archives: tuple[Path, ...]) -> None:
+@arguments.JSON
+def save(cluster_file: Path, directory: Path, archives: tuple[Path, ...], as_json: bool) -> None:
     """Save an archive of each container image to DIRECTORY, with checksums in images.sha256.
 
     Archives that DIRECTORY has are kept. The others come from --archives, or from the registries with skopeo,
@@ -44,19 +48,28 @@ def save(cluster_file: Path, directory: Path, archives: tuple[Path, ...]) -> Non
     """
     from kgen import api
 
-    found = api.save_container_images(cluster_file, directory, archives, on_progress=_say)
-    console.out(f"{directory}: {len(found)} archives; next: apply --archives {directory}")
+    say = console.note if as_json else console.out
+    found = api.save_container_images(cluster_file, directory, archives, on_progress=_lines(say))
+    if as_json:
+        console.out_json({"directory": str(directory), "containerImages": list(found)})
+    else:
+        console.out(f"{directory}: {len(found)} archives; next: apply --archives {directory}")
 
 
 @images.command(short_help="Pull them into this machine's container runtime.")
 @arguments.CLUSTER_FILE
-def pull(cluster_file: Path) -> None:
+@arguments.JSON
+def pull(cluster_file: Path, as_json: bool) -> None:
     """Pull every container image into this machine's containerd or Docker."""
     from kgen import api
 
-    found = api.pull_container_images(cluster_file, on_progress=_say)
-    console.out(f"{len(found)} container images pulled")
+    found = api.pull_container_images(cluster_file, on_progress=_lines(console.note if as_json else console.out))
+    if as_json:
+        console.out_json({"containerImages": list(found)})
+    else:
+        console.out(f"{len(found)} container images pulled")
 
 
-def _say(image: str, what: str) -> None:
-    console.out(f"{what:7} {image}")
+def _lines(say: Callable[[str], None]) -> Callable[[str, str], None]:
+    """Return a function that says the result for each image."""
+    return lambda image, what: say(f"{what:7} {image}")

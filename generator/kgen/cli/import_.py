@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgen.cli import console, new_file
+from kgen.cli import arguments, console, new_file
 from kgen.cli.init import refuse_bad_name
-from kgen.errors import command
+from kgen.errors import command, describe
 
 if TYPE_CHECKING:
     from kgen.kubeadm.importing import Imported, Wanted
@@ -67,6 +67,7 @@ class _Machine(click.ParamType):  # type: ignore[type-arg]  # generic only from 
     metavar="DIR",
     help="Make the secrets bundle from DIR, a copy of a master's /etc/kubernetes/pki.",
 )
+@arguments.JSON
 def import_(
     files: tuple[str, ...],
     name: str,
@@ -77,6 +78,7 @@ def import_(
     kubeconfig: Path | None,
     context: str,
     pki: Path | None,
+    as_json: bool,
 ) -> None:
     """Write a cluster file from kubeadm's configuration: FILE is what `kubeadm init --config` takes; `-` is stdin.
 
@@ -105,14 +107,32 @@ def import_(
         ]
     imported = api.import_kubeadm(texts, directory=directory, name=name, machines=(*masters, *nodes))
     path = Path(output or f"{imported.name}.yaml")
+    ignored: list[str] = []
+    bundle = None
+    if output != _STDIO:
+        new_file.refuse_existing(path, _ANOTHER)
+        adopted = api.adopt_pki(pki, imported.text, path) if pki is not None else None
+        ignored = new_file.write(path, imported.text, _ANOTHER)
+        bundle = api.write_new_bundle(path, adopted) if adopted is not None else None
+    if as_json:
+        _remark(imported)
+        console.out_json(
+            {
+                "path": None if output == _STDIO else str(path),
+                "text": imported.text if output == _STDIO else None,
+                "bundle": str(bundle) if bundle else None,
+                "ignored": ignored,
+                "notes": [describe(problem) for problem in imported.notes],
+            },
+            imported.decisions,
+        )
+        return
     if output == _STDIO:
         console.out(imported.text.removesuffix("\n"))
     else:
-        new_file.refuse_existing(path, _ANOTHER)
-        adopted = api.adopt_pki(pki, imported.text, path) if pki is not None else None
-        new_file.write(path, imported.text, _ANOTHER)
-        if adopted is not None:
-            console.out(f"written: {api.write_new_bundle(path, adopted)}, with the CAs of {pki}: keep it secret")
+        new_file.report(path, ignored)
+    if bundle is not None:
+        console.out(f"written: {bundle}, with the CAs of {pki}: keep it secret")
     _remark(imported)
     if output != _STDIO:
         first = f"decide what {path} marks with DECIDE" if imported.decisions else f"read {path}"

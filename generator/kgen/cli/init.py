@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kgen.cli import console, new_file
+from kgen.cli import arguments, console, new_file
 from kgen.errors import InputError, command
 from kgen.output.disk import create_file, disk_errors
 
@@ -18,7 +18,8 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @click.command(short_help="Write a commented cluster file to start from.")
 @click.argument("name_or_file", default=DEFAULT_NAME, metavar="[NAME|FILE]")
-def init(name_or_file: str) -> None:
+@arguments.JSON
+def init(name_or_file: str, as_json: bool) -> None:
     """Write a commented cluster file to start from: NAME.yaml, or FILE (default: cluster.yaml).
 
     kgen.schema.json beside it lets editors complete and check it. Nothing is overwritten. Inside a git work tree the
@@ -29,9 +30,13 @@ def init(name_or_file: str) -> None:
 
     path = _path(name_or_file)
     refuse_bad_name(path.stem, "kgen init prod")
-    new_file.write(path, starter_text(path.stem), "kgen init NAME")
+    ignored = new_file.write(path, starter_text(path.stem), "kgen init NAME")
     with disk_errors(path.parent / SCHEMA_FILE), suppress(FileExistsError):
         create_file(path.parent / SCHEMA_FILE, schema_text().encode())
+    if as_json:
+        console.out_json({"path": str(path), "ignored": ignored})
+        return
+    new_file.report(path, ignored)
     console.out(f"next: edit it, then `{command('render', path)}`")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import time
@@ -139,7 +138,7 @@ def up(
     with _watcher() as on_report:
         report = labs.wait(started, timeout=timeout, on_report=on_report, on_notice=console.note)
     if as_json:
-        console.out(json.dumps(_as_json(report), indent=2))
+        console.out_json(_as_json(report), started.warnings)
         return
     console.out(_table(report))
     console.out()
@@ -220,7 +219,7 @@ def image(
     recipe = baked.recipe
     if as_json:
         facts = {"image": str(image), "recipe": recipe.sha256, "kubernetesVersion": recipe.kubernetes_version}
-        console.out(json.dumps(facts, indent=2))
+        console.out_json(facts, baked.warnings)
         return
     console.out(f"{image}: recipe {recipe.sha256[:12]} for Kubernetes {recipe.kubernetes_version}")
     words = ["kgen", "lab", "up", str(cluster_file), "--image", str(image)]
@@ -240,7 +239,7 @@ def status(output: Path, cluster: str, as_json: bool) -> None:
 
     report = labs.lab_status(_find(output, cluster))
     if as_json:
-        console.out(json.dumps(_as_json(report), indent=2))
+        console.out_json(_as_json(report))
         return
     console.out(_table(report))
     if report.obstacle:
@@ -275,14 +274,19 @@ def console_(machine: str, follow: bool, output: Path, cluster: str) -> None:
 @lab.command(short_help="Print the path of a kubeconfig for the lab.")
 @_OUTPUT
 @_CLUSTER
-def kubeconfig(output: Path, cluster: str) -> None:
+@arguments.JSON
+def kubeconfig(output: Path, cluster: str, as_json: bool) -> None:
     """Print the path of the administrator's kubeconfig for this computer: export KUBECONFIG=$(kgen lab kubeconfig).
 
     Its server is the first master that is on, by a forwarded port.
     """
     from kgen.api import labs
 
-    console.out(str(_shown(labs.kubeconfig(_find(output, cluster)))))
+    path = labs.kubeconfig(_find(output, cluster))
+    if as_json:
+        console.out_json({"kubeconfig": str(path)})
+    else:
+        console.out(str(_shown(path)))
 
 
 @lab.command(short_help="Shut a machine down.")
@@ -292,48 +296,62 @@ def kubeconfig(output: Path, cluster: str) -> None:
 )
 @_OUTPUT
 @_CLUSTER
-def stop(machine: str, timeout: timedelta | None, output: Path, cluster: str) -> None:
+@arguments.JSON
+def stop(machine: str, timeout: timedelta | None, output: Path, cluster: str, as_json: bool) -> None:
     """Press the power button of MACHINE and wait until it has shut down."""
     from kgen.api import labs
 
     was_on = labs.shut_down(_find(output, cluster), machine, timeout=timeout)
-    console.out(f"{machine} is off" if was_on else f"{machine} was off already")
+    _print_power(machine, "off", f"{machine} is off", changed=was_on, as_json=as_json)
 
 
 @lab.command(short_help="Switch a machine on.")
 @_MACHINE
 @_OUTPUT
 @_CLUSTER
-def start(machine: str, output: Path, cluster: str) -> None:
+@arguments.JSON
+def start(machine: str, output: Path, cluster: str, as_json: bool) -> None:
     """Switch MACHINE on, with the disk that it has."""
     from kgen.api import labs
 
     was_off = labs.switch_on(_find(output, cluster), machine)
-    console.out(f"{machine} is on" if was_off else f"{machine} was on already")
+    _print_power(machine, "on", f"{machine} is on", changed=was_off, as_json=as_json)
 
 
 @lab.command(short_help="Cut a machine's power.")
 @_MACHINE
 @_OUTPUT
 @_CLUSTER
-def kill(machine: str, output: Path, cluster: str) -> None:
+@arguments.JSON
+def kill(machine: str, output: Path, cluster: str, as_json: bool) -> None:
     """Cut the power of MACHINE. Its disk keeps what was written."""
     from kgen.api import labs
 
     was_on = labs.cut_power(_find(output, cluster), machine)
-    console.out(f"{machine} is off: its power was cut" if was_on else f"{machine} was off already")
+    _print_power(machine, "off", f"{machine} is off: its power was cut", changed=was_on, as_json=as_json)
 
 
 @lab.command(short_help="Remove the lab: machines, disks, state.")
 @_OUTPUT
 @_CLUSTER
-def down(output: Path, cluster: str) -> None:
+@arguments.JSON
+def down(output: Path, cluster: str, as_json: bool) -> None:
     """Cut the power of every machine and remove the lab with all its disks. The image and the render stay."""
     from kgen.api import labs
 
     directory = _find(output, cluster)
-    labs.remove_lab(directory)
-    console.out(f"{_shown(directory)} is removed")
+    was_on = labs.remove_lab(directory)
+    if as_json:
+        console.out_json({"directory": str(directory), "cut": list(was_on)})
+    else:
+        console.out(f"{_shown(directory)} is removed")
+
+
+def _print_power(machine: str, power: str, done: str, *, changed: bool, as_json: bool) -> None:
+    if as_json:
+        console.out_json({"machine": machine, "power": power, "changed": changed})
+    else:
+        console.out(done if changed else f"{machine} was {power} already")
 
 
 def _refuse_lone_initrd(kernel: Path | None, initrd: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -101,35 +101,34 @@ for verb in (
 def entry(arguments: Sequence[str] | None = None) -> None:
     """Run ``kgen`` with ``arguments`` (default: the process's) and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run ``kgen`` and return its exit code. Any exception that is raised is a bug."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not if it is closed
+            stream.reconfigure(errors="replace")  # a file's name may be no text
     wants_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         result: Any = cli.main(arguments, prog_name="kgen", standalone_mode=False)
-    except KgenError as error:
-        console.error(error)
-        if wants_json:
-            console.error_json(error)
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        if wants_json:
-            console.error_json(_as_input_error(error))
-        return ExitCode.BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
-        console.note("interrupted")
-        return INTERRUPTED
+        return result if isinstance(result, int) else ExitCode.DONE
     except console.ReaderGoneError:
-        # The interpreter flushes stdout once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
-    return result if isinstance(result, int) else ExitCode.DONE
+    except KgenError as error:
+        failure, code = error, int(error.exit_code)
+        console.error(error)
+    except click.ClickException as error:
+        failure, code = _as_input_error(error), ExitCode.BAD_INPUT
+        console.usage_error(error)
+    except (KeyboardInterrupt, click.Abort):
+        failure, code = KgenError("interrupted"), INTERRUPTED
+        console.note(failure.message)
+    except SystemExit as ended:  # of _terminate
+        failure, code = KgenError("terminated"), int(ended.code or 0)
+    if wants_json:
+        console.error_json(failure, code)
+    return code
 
 
 def _as_input_error(error: click.ClickException) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from kgen.cli import console
@@ -26,10 +27,10 @@ def refuse_existing(path: Path, other: str) -> None:
         raise InputError(f"{path} exists already", f"edit it, or choose another name: `{other}`")
 
 
-def write(path: Path, text: str, other: str) -> None:
+def write(path: Path, text: str, other: str) -> list[str]:
     """Write ``path``, and inside a git work tree the names of secret files to the .gitignore beside it.
 
-    ``other`` is the command that writes another file.
+    ``other`` is the command that writes another file. Return the lines that the .gitignore got.
 
     Raises:
         InputError: the file exists, or its directory does not.
@@ -40,10 +41,14 @@ def write(path: Path, text: str, other: str) -> None:
         create_file(path, text.encode())
     ignore = path.parent / ".gitignore"
     with locked(path.parent), disk_errors(ignore):
-        added = _ignore(ignore)
+        return _ignore(ignore)
+
+
+def report(path: Path, ignored: Sequence[str]) -> None:
+    """Print what ``write`` has done."""
     console.out(f"written: {path}")
-    if added:
-        console.out(f"added to {ignore}: {' '.join(added)}")
+    if ignored:
+        console.out(f"added to {path.parent / '.gitignore'}: {' '.join(ignored)}")
 
 
 def _ignore(path: Path) -> list[str]:

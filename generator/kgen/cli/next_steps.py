@@ -21,7 +21,8 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     output = result.root.parent
     if result.by_reference:
         publish = command("publish", cluster_file, "--bucket", "BUCKET", output=output)
-        yield f"the provider gets stubs: `{publish}`, then `kgen attach`"
+        attach = command("attach", cluster_file, "MACHINE", output=output)
+        yield f"the provider gets stubs: `{publish}`, then `{attach}`"
     if result.seals:
         yield f"each machine needs its key, {result.root}/sealed/MACHINE.key: `kgen docs sealed-user-data` has the ways"
     if result.has_run and result.new_tokens:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +9,7 @@ import click
 
 from kgen.cli import arguments, console
 from kgen.cli.render import documents_table
+from kgen.emitters.stub import OBJECTS
 from kgen.errors import command
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def publish(
         found = api.policies(
             cluster_file, bucket, to=to, kms_key=kms_key, region=region, launch_templates=with_templates
         )
-        console.out(json.dumps(found, indent=2))
+        console.out_json(found)
         return
     result = api.publish(
         cluster_file,
@@ -85,16 +85,10 @@ def publish(
     for warning in result.warnings:
         console.note(f"warning: {warning}")
     if as_json:
-        console.out(json.dumps(_as_json(result, dry_run=dry_run), indent=2))
+        console.out_json(_as_json(result, dry_run=dry_run))
         return
     if dry_run:
-        for key in result.put:
-            console.out(f"put     {result.url}/{key}")
-        for change in result.changes:
-            console.out(f"{change.kind:6}  {result.root / change.path}")
-        _print_templates(result)
-        if not result.put and not result.changes and not result.templates:
-            console.out("everything is published")
+        _print_plan(result)
         return
     console.out(documents_table(result.root, result.documents))
     console.out()
@@ -105,8 +99,29 @@ def publish(
             f"{len(result.old):,} objects of earlier contents are kept for machines with earlier stubs; "
             f"`{command('unpublish', cluster_file, '--old', output=output)}` removes them"
         )
-    attach = command("attach", cluster_file, "MACHINE", output=output)
-    console.out(f"next: `{attach}` prints the command that starts a machine with its stub")
+    if launch_templates is not None:
+        template = f"LaunchTemplateName=kgen/{result.root.name}/MACHINE"
+        console.out(f"next: `aws ec2 run-instances --launch-template {template} --subnet-id SUBNET`")
+        console.out("  starts a machine; a listed one also needs `--private-ip-address` and its address")
+    else:
+        attach = command("attach", cluster_file, "MACHINE", output=output)
+        console.out(f"next: `{attach}` prints the command that starts a machine with its stub")
+
+
+def _print_plan(result: PublishResult) -> None:
+    """Print what would be done. A sha256 is shortened; the copies of objects on this disk are only counted."""
+    if not result.put and not result.changes and not result.templates:
+        console.out("everything is published")
+        return
+    console.out(f"{result.url} ({result.region}): {len(result.put):,} objects to put, {len(result.kept):,} unchanged")
+    for key in result.put:
+        place, _, digest = key.rpartition("/")
+        console.out(f"put     {place}/{digest[:12]}…")
+    console.out(f"{result.root}: {len(result.changes):,} files to change, with a copy of each object")
+    for change in result.changes:
+        if not change.path.startswith(f"{OBJECTS}/"):
+            console.out(f"{change.kind:6}  {change.path}")
+    _print_templates(result)
 
 
 def _print_templates(result: PublishResult) -> None:
@@ -166,7 +181,7 @@ def unpublish(cluster_file: Path, old_only: bool, dry_run: bool, output: Path, a
         facts = {"url": result.url, "dryRun": dry_run, "removed": result.removed, "left": result.left}
         facts["launchTemplates"] = result.templates
         facts["launchTemplateVersions"] = result.versions
-        console.out(json.dumps(facts, indent=2))
+        console.out_json(facts)
         return
     deleted = "delete" if dry_run else "deleted"
     for name in result.templates:

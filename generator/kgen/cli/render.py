@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,6 @@ import click
 from kgen.cli import arguments, console
 from kgen.cli.next_steps import next_steps
 from kgen.errors import ExitCode, Problem
-from kgen.errors import describe as describe_problem
 from kgen.facts.providers import too_small_for
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ def render(
         if problem not in early:
             console.warning(problem)
     if as_json:
-        console.out(json.dumps(_as_json(result, check=check), indent=2))
+        console.out_json(_as_json(result, check=check), result.warnings)
     elif check and not quiet:
         _print_check(result)
     elif not quiet:
@@ -111,7 +109,6 @@ def _as_json(result: RenderResult, *, check: bool) -> dict[str, Any]:
             for path, record in sorted((result.files or {}).items())
         ],
         "changes": [{"path": str(result.root / change.path), "kind": change.kind} for change in result.changes],
-        "warnings": [describe_problem(problem) for problem in result.warnings],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -27,6 +26,6 @@ def report(cluster_file: Path, output: Path, as_json: bool) -> None:
         console.warning(problem)
     if as_json:
         told = {"path": str(result.path), "bytes": result.size_bytes, "changed": bool(result.changes)}
-        console.out(json.dumps(told, indent=2))
+        console.out_json(told, result.warnings)
     else:
         console.out(f"{result.path}: {result.size_bytes:,} bytes; open it in a browser")

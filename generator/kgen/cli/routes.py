@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ def routes(cluster_file: Path, machine: str | None, as_json: bool) -> None:
         if not found:
             raise InputError(f"there is no machine {machine!r}", f"the cluster file has {', '.join(names[:20])}")
     if as_json:
-        console.out(json.dumps({"machines": [_as_json(entry) for entry in found]}, indent=2))
+        console.out_json({"machines": [_as_json(entry) for entry in found]})
     elif machine is not None:
         console.out(found[0].commands.rstrip("\n"))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def seed(
     for problem in result.warnings:
         console.warning(problem)
     if as_json:
-        console.out(json.dumps(_as_json(result, check=check), indent=2))
+        console.out_json(_as_json(result, check=check), result.warnings)
     elif check:
         for change in result.changes[:_MOST_ROWS]:
             console.out(f"{change.kind:6}  {result.root / change.path}")

@@ -161,7 +161,11 @@ def serve(
     if dhcp:
         service = delivery.prepare(cluster_file, output, only=only)
         base = url or listen.url(has_tls=tls is not None)
-        console.out(delivery.dhcp_configuration(service, dhcp, listen, base).rstrip("\n"))
+        configuration = delivery.dhcp_configuration(service, dhcp, listen, base)
+        if as_json:
+            console.out_json({"dnsmasq": configuration})
+        else:
+            console.out(configuration.rstrip("\n"))
         return
     with _shown(as_json=as_json) as shown:
         service = delivery.prepare(

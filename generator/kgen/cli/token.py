@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +42,10 @@ def join_command(cluster_file: Path, as_json: bool) -> None:
     from kgen import api
 
     command = api.join_command(cluster_file)
-    console.out(json.dumps({"command": command}, indent=2) if as_json else command)
+    if as_json:
+        console.out_json({"command": command})
+    else:
+        console.out(command)
 
 
 @token.command(short_help="Publish the same tokens again, with a new expiry.")
@@ -111,7 +113,7 @@ def rotate(cluster_file: Path, pool: str, moved: bool, server: str, as_json: boo
     done = api.rotate_token(cluster_file, pool, moved=moved, server=server)
     parameters = api.store_tokens(cluster_file, (pool,) if pool else ())
     if as_json:
-        console.out(json.dumps({**_rotation(done), "parameters": parameters}, indent=2))
+        console.out_json({**_rotation(done), "parameters": parameters})
     else:
         for line in (*_lines(done, cluster_file, pool), *map(_stored, parameters)):
             console.out(line)
@@ -172,7 +174,7 @@ def _report(tokens: Sequence[RenewedToken], parameters: Sequence[str], as_json: 
         )
     if as_json:
         told = {"tokens": [_renewed(each) for each in tokens], "parameters": parameters}
-        console.out(json.dumps(told, indent=2))
+        console.out_json(told)
         return
     for each in tokens:
         how = "created again" if each.created else "renewed" if each.renewed else "needs no refresh"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,7 +68,7 @@ def wait(
     with _watcher() as on_snapshot:
         reached = api.wait(cluster_file, goal=goal, timeout=timeout, only=only, server=server, on_snapshot=on_snapshot)
     if as_json:
-        console.out(json.dumps(_as_json(reached), indent=2))
+        console.out_json(_as_json(reached))
         return
     rows = [(machine.name, machine.role or "-", *_facts(machine)) for machine in reached.machines]
     console.out(console.table(("machine", "role", "state", "kubelet", "address"), rows))

@@ -30,6 +30,8 @@ def path_for(cluster_file: Path) -> Path:
     Raises:
         InputError: there are two.
     """
+    if not cluster_file.name:
+        raise InputError(f"{cluster_file} is a directory", "give the cluster file inside it")
     return _only(cluster_file.with_name(cluster_file.stem))
 
 

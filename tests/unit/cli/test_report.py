@@ -144,7 +144,7 @@ def test_the_file_can_be_shown_to_others_and_stays_the_same(kgen, here, report):
     path = here / "outputs/prod/report.html"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     told = json.loads(kgen("report", "prod.yaml", "--json").out)
-    assert told == {"path": "outputs/prod/report.html", "bytes": len(text.encode()), "changed": False}
+    assert told == {"path": "outputs/prod/report.html", "bytes": len(text.encode()), "changed": False, "warnings": []}
 
 
 def test_it_needs_a_bundle_that_is_up_to_date(kgen, here):

@@ -178,7 +178,9 @@ def test_a_damaged_or_unencrypted_object_is_put_again(aws, published, kgen):
 def test_a_dry_run_puts_and_writes_nothing(aws, rendered, kgen):
     ended = kgen(*PUBLISH, "--dry-run")
     assert ended.code == 0
-    assert ended.out.count("put     s3://clusters/kgen/prod/") == 3
+    assert ended.out.startswith("s3://clusters (")
+    assert ended.out.count("\nput     kgen/prod/") == 3
+    assert all(len(line) <= 80 for line in ended.out.splitlines())
     assert keys(aws) == []
     assert not (rendered / "publish").exists()
     assert "bucket" not in json.loads((rendered / "kgen.lock.json").read_text())["sections"]
