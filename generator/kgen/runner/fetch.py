@@ -23,8 +23,11 @@ def fetch(imds: str, region: str, url: str) -> str:
     message: that a signature is wrong it explains with the whole request, and the session's token in it.
     """
     for left in range(60, -1, -1):
+        asked = imds
         try:
-            text = reply(url, signed(url, region, credentials(imds), "s3"))
+            keys = credentials(imds)
+            asked = url
+            text = reply(url, signed(url, region, keys, "s3"))
             break
         except Exception as error:  # http.client has errors of its own, for an answer that was cut off
             try:
@@ -32,7 +35,7 @@ def fetch(imds: str, region: str, url: str) -> str:
             except Exception:  # most errors have no text of the server, and one may be cut off, too
                 text = ""
             code = getattr(error, "code", 0)
-            print("kgen:", getattr(error, "url", url), error, HINTS.get(code, ""), text)
+            print("kgen:", getattr(error, "url", asked), error, HINTS.get(code, ""), text)
             if code == 301 or not left:
                 sys.exit(1)
             time.sleep(10)

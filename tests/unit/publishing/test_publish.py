@@ -462,7 +462,8 @@ ROLE = (
 @pytest.mark.parametrize(
     ("answers", "code", "sentence"),
     [
-        ((TimeoutError("timed out"), *ROLE, b"x"), None, "timed out"),
+        ((TimeoutError("timed out"), *ROLE, b"x"), None, f"kgen: {IMDS} timed out"),
+        ((*ROLE, TimeoutError("timed out"), *ROLE, b"x"), None, "kgen: https://b.s3."),
         ((*ROLE, 503, *ROLE, b"x"), None, "HTTP Error 503"),
         ((*ROLE, 403, *ROLE, b"x"), None, "the instance's role may not read it"),
         ((*ROLE, 301), 1, "the bucket is in another region"),
