@@ -15,9 +15,9 @@ import pytest
 
 from tests.boot.clusters import Cluster
 from tests.boot.machines import GATEWAY, Machine, Segment
-from tests.components import cache, debian, machine_image
+from tests.components import machine_image
 
-pytestmark = [pytest.mark.boot, pytest.mark.soak]
+pytestmark = pytest.mark.boot
 
 S3 = f"http://{GATEWAY}:5000"
 BUCKET = "clusters"
@@ -40,6 +40,7 @@ from http.server import ThreadingHTTPServer
 from tests.unit.publishing.conftest import Metadata
 server = ThreadingHTTPServer(("169.254.169.254", 80), Metadata)
 server.role = ("machines", {"AccessKeyId": "ASIA", "SecretAccessKey": "key", "Token": "session"})
+server.cuts = 0
 server.serve_forever()
 """
 MAKE_BUCKET = f"""\
@@ -58,17 +59,6 @@ request = Request("http://169.254.169.254/latest/api/token", None, headers, meth
 print(urlopen(request, timeout=10).read().decode())
 """
 REFUSED = "No route to host"
-
-
-def disk_with_nft(generation: machine_image.Generation, directory: Path) -> Path:
-    """Return the generation's disk without anything of kgen, with the files that the package nftables adds."""
-    disk = directory / "nft.img"
-    plain = machine_image.machine_image(generation) / machine_image.PLAIN_DISK
-    cache.run(["qemu-img", "convert", "-O", "raw", plain, disk])
-    with machine_image.mounted(disk, directory / "mounted") as root:
-        tree = debian.root("nft", generation.suite, ["nftables"])
-        cache.run(["sh", "-c", 'tar -C "$1" -c usr | tar -C "$2" -x --skip-old-files', "sh", tree, root])
-    return disk
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +84,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         cluster = Cluster(segment, directory, CLUSTER.format(version=generation.kubernetes), generation)
         published = cluster.kgen("publish", "cluster.yaml", "--bucket", BUCKET)
         assert published.returncode == 0, published.stderr
-        machine = Machine(segment, directory / "m1", 11, generation=generation)
-        machine.new_disk(disk_with_nft(generation, directory))
+        machine = cluster.machine("m1", 11, disk=machine_image.PLAIN_DISK)
         machine.seed((cluster.outputs / "publish/user-data/m1.yaml.gz").read_bytes(), "i-m1-1")
-        cluster.machines["m1"] = machine
         machine.power_on()
         yield cluster
 
@@ -119,12 +107,12 @@ def host_network_pod() -> str:
 
 
 def test_the_master_becomes_ready(cluster: Cluster) -> None:
+    machine = cluster.machines["m1"]
+    machine.wait_for("end of the first boot", lambda: "kgen: done" in machine.console(), 1500)
     cluster.wait(25)
     cluster.wait_for_coredns()
-    machine = cluster.machines["m1"]
     assert len((cluster.outputs / "publish/user-data/m1.yaml.gz").read_bytes()) <= 1500
     assert machine.shell("test -e /usr/local/lib/kgen/fetch.py").returncode == 0
-    assert "kgen: done" in machine.console()
 
 
 def test_pods_do_not_reach_the_metadata_service(cluster: Cluster) -> None:
@@ -140,6 +128,7 @@ def test_the_fence_mends_itself(cluster: Cluster) -> None:
     cluster.until("the fence again", lambda: machine.shell("nft list table inet kgen-metadata-fence").returncode == 0)
 
 
+@pytest.mark.soak
 def test_the_fence_is_there_before_the_kubelet_after_a_reboot(cluster: Cluster) -> None:
     machine = cluster.machines["m1"]
     machine.kill()
