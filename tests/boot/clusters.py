@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kgen.lab import qemu
 from tests.boot.host import KERNEL_ARGUMENTS, ROOT, host, scaled
 from tests.boot.machines import GATEWAY, Machine, Segment
 from tests.boot.packets import Watcher
@@ -101,9 +103,14 @@ class Cluster:
         return directory
 
     def machine(self, name: str, number: int, *, disk: str = machine_image.DISK, **size: int) -> Machine:
-        """Return machine ``name`` with a new disk and its rendered document as user-data, still off."""
+        """Return machine ``name`` with a new disk and its rendered document as user-data, still off.
+
+        If the document is sealed, QEMU hands the machine its key by fw_cfg.
+        """
         machine = Machine(self.segment, self.directory / name, number, generation=self.generation, disk=disk, **size)
         machine.new_disk()
+        if (key := self.outputs / f"sealed/{name}.key").exists():
+            shutil.copy(key, machine.directory / qemu.SEAL_KEY)
         machine.seed((self.outputs / f"user-data/{name}.yaml.gz").read_bytes(), f"i-{name}-1")
         self.machines[name] = machine
         return machine

@@ -148,6 +148,7 @@ class Machine:
         self.panics = 0
         self.is_restarting = False
         self.from_network = False
+        self.options: tuple[str, ...] = ()
         directory.mkdir(parents=True, exist_ok=True)
         segment.machines.append(self)
 
@@ -172,11 +173,12 @@ class Machine:
         (self.directory / qemu.SEED).write_bytes(iso({}, "empty"))
 
     def power_on(self, *options: str) -> None:
-        """Start QEMU with further ``options``; the console log is appended to.
+        """Start QEMU with further ``options``, which a panic does not take away; the console log is appended to.
 
         With ``from_network`` the machine has no seed, and its firmware, which is QEMU's iPXE, starts from the network.
         """
         assert self.pid is None, "it is on"
+        self.options = options
         if not (self.directory / qemu.DISK).exists():
             self.new_disk()
         self.agent_socket.unlink(missing_ok=True)
@@ -246,7 +248,7 @@ class Machine:
             with self.console_log.open("a", encoding="utf-8") as console:
                 console.write("\n" * _PANIC_CHARACTERS)
             try:
-                self.power_on()
+                self.power_on(*self.options)
             finally:
                 self.is_restarting = False
 

@@ -1,6 +1,7 @@
 """One master, one node, from power-on to Ready; then a node that joins with stock kubeadm. The tests run in order.
 
-The master has its document on a disc. The node has a disk and nothing else: it starts by iPXE.
+The master has its document on a disc. The node has a disk and nothing else: it starts by iPXE. Both payloads are
+sealed; the master gets its key by QEMU's fw_cfg, the node by its SMBIOS.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import pytest
 import yaml
 from cryptography import x509
 
+from kgen.facts import names
+from kgen.lab import qemu
 from tests.boot.clusters import SERVE_PORT, Cluster
-from tests.boot.machines import GATEWAY, Segment
+from tests.boot.machines import GATEWAY, Machine, Segment
 from tests.boot.packets import Watcher
 from tests.components import containers
 
@@ -31,6 +34,7 @@ apiVersion: kgen/v1
 name: boot
 kubernetesVersion: v1.37.2
 image: {runner: baked}
+userData: {secrets: sealed}
 controlPlaneEndpoint: 10.88.0.11:6443
 networking: {podSubnet: 10.244.0.0/16, plugin: bridge}
 controllerManager: {extraArgs: [{name: leader-elect, value: "false"}]}
@@ -56,8 +60,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             node = cluster.machine("w1", NODE, cpus=1, memory=2048)
             node.from_network = True
             with cluster.serve():
-                node.power_on()
+                node.power_on("-smbios", f"type=11,path={smbios_string(node)}")
                 yield cluster
+
+
+def smbios_string(machine: Machine) -> Path:
+    """Write the key of a machine's payload as SMBIOS has it, and take away what fw_cfg would have."""
+    key = machine.directory / qemu.SEAL_KEY
+    value = base64.b64encode(key.read_bytes()).decode()
+    key.unlink()
+    string = machine.directory / "smbios"
+    string.write_text(f"io.systemd.credential.binary:{names.SEAL_KEY_CREDENTIAL}={value}", encoding="ascii")
+    return string
 
 
 def test_kgen_wait_reports_both_ready(cluster: Cluster) -> None:
@@ -79,6 +93,13 @@ def test_the_node_has_started_by_ipxe(cluster: Cluster) -> None:
     assert texts.count("took user-data") == 1
     assert any(each["stage"] == "first boot" and "step" in each["text"] for each in events)
     assert not [each for each in events if each["event"] == "refused"]
+
+
+def test_the_keys_of_the_payloads_came_beside_the_user_data(cluster: Cluster) -> None:
+    assert cluster.kgen("exposure", "cluster.yaml", "--fail-on", "userData").returncode == 0
+    for machine in cluster.machines.values():
+        assert machine.shell(f"test -e {names.SEAL_KEY_PATH}").returncode == 1
+        assert machine.shell(f"test -s /run/credentials/@system/{names.SEAL_KEY_CREDENTIAL}").returncode == 0
 
 
 def test_machines_talk_only_to_each_other(cluster: Cluster) -> None:

@@ -132,6 +132,8 @@ def command(hardware: Hardware, directory: Path, netdev: str, *options: str) -> 
         words += ["-kernel", hardware.kernel, "-append", hardware.append]
     if hardware.initrd:
         words += ["-initrd", hardware.initrd]
+    if (directory / SEAL_KEY).exists():  # systemd in the machine takes it as a credential
+        words += ["-fw_cfg", f"name=opt/io.systemd.credentials/{names.SEAL_KEY_CREDENTIAL},file={SEAL_KEY}"]
     return [*words, *options]
 
 
@@ -151,10 +153,7 @@ def machine_command(lab: Lab, machine: LabMachine, directory: Path) -> list[str]
     )
     # A relative path: a socket's path has at most 107 bytes.
     netdev = f"stream,id=net,server=off,addr.type=unix,addr.path=../{MACHINES_SOCKET}"
-    options: list[str] = []
-    if (directory / SEAL_KEY).exists():  # systemd in the machine takes it as a credential
-        options = ["-fw_cfg", f"name=opt/io.systemd.credentials/{names.SEAL_KEY_CREDENTIAL},file={SEAL_KEY}"]
-    return command(hardware, directory, netdev, *options)
+    return command(hardware, directory, netdev)
 
 
 _DISKS = {
