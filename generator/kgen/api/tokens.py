@@ -54,8 +54,9 @@ def renew_tokens(
 ) -> tuple[RenewedToken, ...]:
     """Publish the tokens in the documents again: all, or those of ``pools`` only.
 
-    Each lives for ``ttl`` from now on, or as long as the cluster file says. With ``every``, the interval at which this
-    is run, a token is left alone if it lives three intervals longer.
+    One that fails does not keep the others from it: the first failure is raised at the end. Each lives for ``ttl`` from
+    now on, or as long as the cluster file says. With ``every``, the interval at which this is run, a token is left
+    alone if it lives three intervals longer.
 
     Raises:
         ProblemsError, InputError: the cluster file, the bundle, an argument or the endpoint is wrong.
@@ -69,7 +70,15 @@ def renew_tokens(
     if every is not None:
         _refuse_rare_runs(chosen, ttl, every)
     connection = _connect(cluster_file, view)
-    return tuple(_renew(connection, pool, settings, token, ttl, every) for pool, (settings, token) in chosen.items())
+    renewed, failed = [], []
+    for pool, (settings, token) in chosen.items():
+        try:
+            renewed.append(_renew(connection, pool, settings, token, ttl, every))
+        except KgenError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return tuple(renewed)
 
 
 def _renew(

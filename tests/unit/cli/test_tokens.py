@@ -7,11 +7,13 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from kgen.api.tokens import may_be_left_alone
+from kgen.running.connection import RefusedError
 from kgen.secrets_bundle import store
 from kgen.secrets_bundle.model import Bundle, OldToken
 from kgen.secrets_bundle.populate import new_token
@@ -127,6 +129,34 @@ def test_a_token_outlives_a_failed_run_and_a_late_one(minutes, late):
             assert expires > now, (failed, run)
             if run != failed and not may_be_left_alone(expires, now, every):
                 expires = now + ttl
+
+
+class Secrets:
+    """The API of a cluster with Secrets and no cluster-info."""
+
+    def __init__(self, there):
+        self.there = there
+
+    def call(self, operation, *arguments):
+        if operation == "create_namespaced_secret":
+            self.there[arguments[1]["metadata"]["name"]] = arguments[1]
+            return None
+        assert operation.startswith("read_"), operation
+        if arguments[0] not in self.there:
+            raise RefusedError(SimpleNamespace(url="https://127.0.0.1"), 404, b"{}")
+        return self.there[arguments[0]]
+
+
+def test_a_token_that_cannot_be_published_keeps_no_other_from_it(kgen, pooled, monkeypatch):
+    bundle = bundle_in(pooled)
+    strange, *others = [
+        f"bootstrap-token-{it.partition('.')[0]}" for it in (bundle.tokens[0], *bundle.pool_tokens.values())
+    ]
+    api = Secrets({strange: {"data": {"token-secret": "b3RoZXI="}}})
+    monkeypatch.setattr("kgen.api.tokens._connect", lambda *_: api)
+    ended = kgen("token", "renew", "prod.yaml")
+    assert (ended.code, f"{strange} in the cluster differs from the bundle's" in ended.err) == (1, True), ended
+    assert set(others) < set(api.there)
 
 
 def test_a_cluster_that_does_not_answer_leaves_the_bundle(kgen, pooled):
