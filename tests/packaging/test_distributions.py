@@ -72,7 +72,7 @@ def test_wheel_says_version_licence_and_command(built):
     metadata = wheel.read(f"{info}/METADATA").decode()
     assert f"\nVersion: {kgen.__version__}\n" in metadata
     assert "\nLicense-Expression: Apache-2.0\n" in metadata
-    assert "kgen = kgen.cli.main:entry" in wheel.read(f"{info}/entry_points.txt").decode()
+    assert "kgen = kgen.__main__:entry" in wheel.read(f"{info}/entry_points.txt").decode()
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
 
 

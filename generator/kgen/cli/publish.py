@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kgen.api import PublishResult
 
 
-@click.command(short_help="Put payloads to AWS, and write small user-data that fetches them.")
+@click.command(short_help="Put machines' files into AWS, and write small user-data that fetches them.")
 @arguments.CLUSTER_FILE
 @click.option(
     "--to",

@@ -255,6 +255,24 @@ def test_signal_in_the_middle_leaves_nothing(here, number, code):
 
 
 @pytest.mark.real
+def test_an_interrupt_while_modules_are_imported_is_no_traceback():
+    program = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "kgen.cli.render":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from kgen.__main__ import entry
+entry()
+"""
+    done = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.real
 def test_two_renders_at_once_agree(here):
     children = [process(here, "render", "prod.yaml", "--quiet", stderr=subprocess.PIPE) for _ in range(3)]
     ends = {(child.communicate()[1].partition(" in ")[0], child.returncode) for child in children}
