@@ -82,8 +82,8 @@ def _line(difference: Difference) -> str:
 
 def _around_the_difference(values: Sequence[str]) -> list[str]:
     """Return the part of each long value that differs, with a little of what is common before it."""
-    common = sum(1 for _ in takewhile(lambda letters: letters[0] == letters[1], zip(*values, strict=False)))
-    start = max(0, common - _BEFORE) if len(values) > 1 else 0
+    common = sum(1 for _ in takewhile(lambda letters: letters[0] == letters[-1], zip(*values, strict=False)))
+    start = max(0, common - _BEFORE) if len(values) > 1 else 0  # what came or went begins at its beginning
     return [
         f"{'…' if start else ''}{value[start : start + _LONGEST]}{'…' if len(value) > start + _LONGEST else ''}"
         for value in values

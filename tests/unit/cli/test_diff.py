@@ -160,6 +160,8 @@ def test_the_user_s_own_objects_stay_fingerprints(kgen, rendered, change, here):
 def test_a_long_value_shows_where_it_differs(kgen, rendered, change):
     labels = ", ".join(f"example.com/label-{number}: value" for number in range(20))
     change(old="name: w1, ", new=f"name: w1, labels: {{{labels}}}, ")
+    ended = kgen("diff", "prod.yaml")
+    assert (ended.code, "+ kubelet --node-labels: example.com/label-0=value," in ended.out) == (3, True)
     assert kgen("render", "prod.yaml", "--quiet").code == 0
     change(old="label-9: value", new="label-9: other")
     (line,) = [line for line in kgen("diff", "prod.yaml").out.splitlines() if "--node-labels" in line]
