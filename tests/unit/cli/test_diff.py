@@ -7,7 +7,10 @@ import re
 import subprocess
 
 import pytest
+from tests.secret_search import search
 from tests.unit.cli.conftest import CLUSTER
+
+from kgen.secrets_bundle import store
 
 PASSWORD = "correct-horse-battery"
 CHANGED = f"""\
@@ -199,6 +202,27 @@ def test_secrets_appear_as_fingerprints_only(kgen, rendered, change, here):
     (other,) = {it["after"] for it in _listed(kgen) if it["subject"].endswith("env[A].value")}
     assert found == other
     assert len(found) == 12
+
+
+@pytest.mark.parametrize(
+    "more", ["", "userData: {secrets: sealed}\n", "apiServer: {encryption: {provider: secretbox}}\n"]
+)
+def test_no_secret_of_either_cluster_is_printed_where_everything_differs(kgen, here, change, more):
+    change(f"{more}users: [{{name: alice, plain_text_passwd: {PASSWORD}}}]\n")
+    assert kgen("render", "prod.yaml", "--quiet").code == 0
+    bundles = [store.read(here / "prod.secrets.yaml")]
+    (here / "outputs").rename(here / "before")
+    assert kgen("render", "prod.yaml", "--quiet", "--new-cluster").code == 0
+    bundles.append(store.read(here / "prod.secrets.yaml"))
+    printed = {}
+    for words in ((), ("--json",)):
+        ended = kgen("diff", "prod.yaml", "--against", "before", *words)
+        if more.startswith("userData"):  # the new bundle has no key for what the old one sealed
+            assert ended.code == 2
+        else:
+            assert (ended.code, "bootstrap-kubelet.conf" in ended.out) == (3, True), ended.err
+        printed[str(words)] = (ended.out + ended.err).encode()
+    assert [search(printed, bundle) for bundle in bundles] == [set(), set()]
 
 
 def _listed(kgen):
