@@ -86,7 +86,8 @@ def read(text: bytes, place: str, seal_keys: Mapping[str, SealKey] = MappingProx
 def unreadable(place: str) -> InputError:
     """Return the error for a document that is damaged, or that another kgen made."""
     return InputError(
-        f"{place} is damaged, or not a document of this kgen", "render again, or compare with another one"
+        f"{place} is damaged, sealed with a key that the bundle does not have, or made by another version of kgen",
+        "render again, or compare with another one",
     )
 
 
