@@ -9,7 +9,6 @@ import click
 
 from kgen.cli import arguments, console
 from kgen.cli.render import documents_table
-from kgen.emitters.stub import OBJECTS
 from kgen.errors import command
 
 if TYPE_CHECKING:
@@ -110,6 +109,8 @@ def publish(
 
 def _print_plan(result: PublishResult) -> None:
     """Print what would be done. A sha256 is shortened; the copies of objects on this disk are only counted."""
+    from kgen.emitters.stub import OBJECTS
+
     if not result.put and not result.changes and not result.templates:
         console.out("everything is published")
         return
