@@ -78,19 +78,21 @@ class Lab:
 def secrets(cluster: Cluster, bundle: Bundle) -> dict[str, Secret]:
     """Return every secret of the cluster by name. What the user's own files hold is not known to kgen."""
     found = []
-    for spec in certificates(cluster):
+    specs = {spec.name: spec for spec in certificates(cluster)}
+    for spec in specs.values():
         owners = [machine.name for machine in spec.owners(cluster)]
         for owner in [""] if spec.scope == "cluster" else owners:
             name = spec.entry_name(owner)
             if bundle.entries[name].key is not None:
-                found.append(Secret(f"{name}.key", f"{spec.name}.key", *powers.KEYS[spec.name]))
+                found.append(Secret(f"{name}.key", f"{spec.name}.key", *powers.of_key(spec.name, spec.groups)))
     found.append(Secret(SERVICE_ACCOUNT_FILES[0], SERVICE_ACCOUNT_FILES[0], *powers.KEYS["sa"]))
     for token in blobs.tokens(bundle):
         token_id, _, text = token.partition(".")
         found.append(Secret(f"bootstrap token {token_id}", "bootstrap token", *powers.TOKEN, text))
     for name in bundle.requests:
         row = name if name in powers.KEYS else name.partition("/")[2]
-        found.append(Secret(f"requested {name}.key", f"requested {row}.key", *powers.KEYS[row]))
+        groups = specs[row].groups if row in specs else ()
+        found.append(Secret(f"requested {name}.key", f"requested {row}.key", *powers.of_key(row, groups)))
     for key in bundle.encryption_keys:
         if key.secret:
             found.append(Secret(f"encryption key {key.name}", "encryption key", *powers.ENCRYPTION, key.secret))

@@ -6,7 +6,10 @@ Sources: https://kubernetes.io/docs/setup/best-practices/certificates/ and the g
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
+
+from kgen.facts import names
 
 Reach = Literal["cluster", "machine", "join", "login", "proxy"]
 """What is lost with a secret: the whole cluster, one machine's part, a place as a node, a login, the HTTP proxy."""
@@ -22,7 +25,7 @@ KEYS: dict[str, tuple[Reach, str]] = {
     "super-admin": ("cluster", "be administrator until the certificate expires; nothing can revoke it"),
     "apiserver-kubelet-client": ("cluster", "run commands in every pod and read its logs, through the kubelets"),
     "front-proxy-client": ("cluster", "act as any user of the API"),
-    "etcd/server": ("cluster", "pass for an etcd member, whose clients send it their requests"),
+    "etcd/server": ("cluster", f"pass for an etcd member, and be its client: {_ETCD}"),
     "etcd/peer": ("cluster", f"join etcd's members: {_ETCD}"),
     "etcd/healthcheck-client": ("cluster", _ETCD),
     "apiserver-etcd-client": ("cluster", _ETCD),
@@ -34,7 +37,7 @@ KEYS: dict[str, tuple[Reach, str]] = {
 }
 TOKEN: tuple[Reach, str] = (
     "join",
-    "join a machine as a node, while the token is valid, and read the Secrets of its pods",
+    "join as a node of any name, also one that is there, while the token is valid, and read the Secrets of its pods",
 )
 PASSWORD_HASH: tuple[Reach, str] = ("login", "guess the password offline, and log in on every machine with it")
 PASSWORD: tuple[Reach, str] = ("login", "log in on every machine with it")
@@ -44,3 +47,8 @@ SEAL: tuple[Reach, str] = (
     "open the machine's sealed payload, and have every secret that is in it",
 )
 PROXY: tuple[Reach, str] = ("proxy", "use the HTTP proxy in the cluster's name")
+
+
+def of_key(name: str, groups: Collection[str]) -> tuple[Reach, str]:
+    """Return reach and power of the key of a certificate of ``pki/table.py``; ``groups`` are those that it names."""
+    return KEYS["admin" if names.GROUP_CLUSTER_ADMINS in groups else name]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
 from tests.secret_search import layers, search
 
 from kgen.secrets_bundle import store
@@ -93,6 +94,24 @@ def test_the_key_of_a_requested_certificate_is_in_the_report(kgen, rendered, her
     assert (found["kind"], found["reach"]) == ("requested apiserver.key", "machine")
     assert search({"bundle": path.read_bytes()}, store.read(path)) >= {("requested m1/apiserver.key", "bundle")}
     assert [place["kind"] for place in found["places"]] == ["bundle"]
+
+
+@pytest.mark.parametrize(("version", "group"), [("v1.34.7", True), ("v1.34.8", False)])
+def test_what_a_key_is_good_for_is_what_its_certificate_says(kgen, here, version, group):
+    (here / "prod.yaml").write_text(CLUSTER.replace("v1.37.2", version))
+    assert kgen("render", "prod.yaml").code == 0
+    secrets = json.loads(kgen("exposure", "prod.yaml", "--json").out)["secrets"]
+    powers = {secret["name"].removesuffix(".key"): secret["power"] for secret in secrets}
+    bundle = store.read(here / "prod.secrets.yaml")
+    for name, entry in bundle.certificates.items():
+        leaf = x509.load_pem_x509_certificate(entry.certificate.encode())
+        groups = [each.value for each in leaf.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)]
+        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        is_admin = bool({"system:masters", "kubeadm:cluster-admins"} & {*groups})
+        assert ("be administrator" in powers[name]) == is_admin, name
+        if leaf.issuer.rfc4514_string() == "CN=etcd-ca" and x509.ExtendedKeyUsageOID.CLIENT_AUTH in usages:
+            assert "read and change everything in etcd" in powers[name], name
+    assert ("be administrator" in powers["m1/apiserver-kubelet-client"]) == group
 
 
 def test_a_plain_password_is_in_the_cluster_file(kgen, rendered, here):
