@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
@@ -10,6 +11,13 @@ from kgen.facts.versions import Version
 from kgen.model import Cluster, Endpoint, Machine, Networking, Taint
 
 MASTER_TAINT = Taint(names.LABEL_CONTROL_PLANE, "NoSchedule")
+
+
+def without_checksums(text: str) -> str:
+    """Return the text of a secrets bundle as it is for somebody who edits it by hand."""
+    changed = re.sub(r"^checksums: \|\n(  .*\n)+", "", text, flags=re.MULTILINE)
+    assert changed != text
+    return changed
 
 
 def master(name: str, address: str) -> Machine:

@@ -84,7 +84,8 @@ def dump(bundle: Bundle) -> str:
     """Return the text of the bundle's file."""
     plain = _plain(bundle)
     sums = sorted({_sum(path, text) for path, text in _values(plain)})
-    plain[_SUMS] = textwrap.fill(" ".join(sums), _SUMS_WIDTH) + "\n"
+    head = {key: plain.pop(key) for key in ("apiVersion", "kind")}
+    plain = {**head, _SUMS: textwrap.fill(" ".join(sums), _SUMS_WIDTH) + "\n", **plain}  # first: a torn file has them
     return _HEADER + yaml.dump(plain, Dumper=_BundleDumper, sort_keys=False, default_flow_style=False, width=1000)
 
 
