@@ -120,6 +120,15 @@ def test_a_rotation_ends_when_the_old_token_is_revoked(pooled: Deployment, m1: M
     assert (status, told["stage"], told["old"]["id"]) == (0, "added", new)
 
 
+def test_a_step_publishes_the_new_token_if_an_earlier_one_was_interrupted(pooled: Deployment, m1: Machine) -> None:
+    """A kill after the bundle was written: the cluster has the old token only, and must not lose it first."""
+    new = run(pooled, "rotate", "--pool", "workers")[1]["new"]["id"]
+    for words, stage in (((), "waiting"), (("--moved",), "revoked")):
+        kubectl(m1, "delete", "secret", "-n", "kube-system", f"bootstrap-token-{new}")
+        assert run(pooled, "rotate", "--pool", "workers", *words)[1]["stage"] == stage
+        assert f"bootstrap-token-{new}" in tokens(m1)
+
+
 def test_the_clusters_token_is_rotated_alone(pooled: Deployment, m1: Machine) -> None:
     before = tokens(m1).keys()
     output = m1.check([KGEN, "token", "rotate", pooled.cluster_file], seconds=SECONDS)

@@ -177,7 +177,8 @@ class Rotation:
 def rotate_token(cluster_file: Path, pool: str = "", *, moved: bool = False, server: str = "") -> Rotation:
     """Take the next step of the rotation of the token of ``pool``, or of the machines without one of their own.
 
-    First a new token is published, and is in the bundle from then on. The next step revokes the old token: once it has
+    First a new token is published, and is in the bundle from then on. A step that finds it missing or expired, for
+    example after an interruption, publishes it again. The next step revokes the old token: once it has
     expired, or with ``moved``: no machine starts with the old user-data any more.
 
     Raises:
@@ -193,6 +194,10 @@ def rotate_token(cluster_file: Path, pool: str = "", *, moved: bool = False, ser
             hint = f"`{command('token rotate', cluster_file, *_option(pool))}` without --moved begins one"
             raise InputError("no rotation of this token is under way", hint)
         return _add(cluster_file, connection, settings, pool)
+    from kgen.running import bootstrap_token
+
+    if not bootstrap_token.look(connection, token).is_valid(datetime.now(UTC)):
+        _publish(connection, settings, token, None)  # the first step was interrupted, or the new one has expired
     return _retire(cluster_file, connection, view.cluster, old, token, moved=moved)
 
 
@@ -207,6 +212,8 @@ def _add(cluster_file: Path, connection: Connection, settings: BootstrapToken, p
     path = store.path_for(cluster_file)
     with store.locked(path):
         bundle = existing_bundle(cluster_file)
+        if any(each.pool == pool for each in bundle.old_tokens):
+            raise KgenError("another kgen has just begun this rotation", "run the command again to see how far it is")
         made = new_token(blobs.tokens(bundle), Source())
         before = bundle.pool_tokens[pool] if pool else bundle.tokens[0]
         old = OldToken(before.partition(".")[0], datetime.now(UTC).replace(microsecond=0), pool)
