@@ -41,5 +41,5 @@ def signed(url: str, region: str, keys: Any, service: str, method: str = "GET", 
     key = ("AWS4" + keys["SecretAccessKey"]).encode()
     for part in [*scope.split("/"), text]:
         key = hmac.digest(key, part.encode(), "sha256")
-    credential = f"AWS4-HMAC-SHA256 Credential={keys['AccessKeyId']}/{scope}"
-    return {**sent, "authorization": f"{credential},SignedHeaders={names},Signature={key.hex()}"}
+    text = f"AWS4-HMAC-SHA256 Credential={keys['AccessKeyId']}/{scope},SignedHeaders={names}"
+    return {**sent, "authorization": f"{text},Signature={key.hex()}"}

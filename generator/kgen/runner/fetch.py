@@ -35,7 +35,7 @@ def fetch(imds: str, region: str, url: str) -> str:
             except Exception:  # most errors have no text of the server, and one may be cut off, too
                 text = ""
             code = getattr(error, "code", 0)
-            print("kgen:", getattr(error, "url", asked), error, HINTS.get(code, ""), text)
+            print("kgen:", asked, error, HINTS.get(code, ""), text)
             if code == 301 or not left:
                 sys.exit(1)
             time.sleep(10)

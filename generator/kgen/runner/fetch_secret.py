@@ -24,11 +24,10 @@ def fetch(imds: str, region: str, url: str, name: str) -> str:
     body = json.dumps({"SecretId": name}).encode()
     more = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
     for left in range(60, -1, -1):
-        asked = imds
         try:
-            keys = credentials(imds)
-            asked = url
-            text = reply(url, signed(url, region, keys, "secretsmanager", "POST", body, **more), "POST", body)
+            text = reply(
+                url, signed(url, region, credentials(imds), "secretsmanager", "POST", body, **more), "POST", body
+            )
             text = gzip.decompress(base64.b64decode(json.loads(text)["SecretBinary"])).decode()
             break
         except Exception as error:  # http.client and gzip have errors of their own, for what was cut off
@@ -36,7 +35,7 @@ def fetch(imds: str, region: str, url: str, name: str) -> str:
                 text = error.read(300)  # type: ignore[attr-defined]
             except Exception:  # most errors have no text of the server, and one may be cut off, too
                 text = ""
-            print("kgen:", getattr(error, "url", asked), error, text)
+            print("kgen:", getattr(error, "url", name), error, text)
             if not left:
                 sys.exit(1)
             time.sleep(10)

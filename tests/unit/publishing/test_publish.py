@@ -21,10 +21,14 @@ import yaml
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from tests import clusters
 from tests.unit.publishing.conftest import BUCKET, REGION
+from tests.unit.runner.scratch import payloads
 
 from kgen import resources
 from kgen.firstboot import program
+from kgen.user_data.document import compressed
+from kgen.user_data.stub import Store, stub_text
 
 PUBLISH = ("publish", "prod.yaml", "--bucket", BUCKET)
 AES = {"ServerSideEncryption": "AES256"}
@@ -80,6 +84,21 @@ def test_stubs_fit_1500_bytes_and_hold_no_secret(published):
         assert "PRIVATE KEY" not in text
         assert not token or token.partition(".")[2] not in text
         assert yaml.safe_load(text).get("hostname") == (None if machine == "workers" else machine)
+
+
+@pytest.mark.parametrize(
+    ("service", "url"),
+    [
+        ("s3", "https://my-clusters-of-production.s3.ap-northeast-1.amazonaws.com"),
+        ("secretsmanager", "https://secretsmanager.ap-northeast-1.amazonaws.com"),
+    ],
+)
+def test_stubs_with_the_addresses_of_aws_fit_1500_bytes(service, url):
+    """The servers of the other tests have shorter ones."""
+    cluster = clusters.one_master()
+    place = Store(url, "ap-northeast-1", service)
+    text = stub_text(cluster, payloads(cluster)["m1"], place, f"kgen/mini/master/m1/{hashlib.sha256().hexdigest()}", ())
+    assert len(compressed(text.encode())) <= 1500
 
 
 def test_objects_are_encrypted_and_named_by_their_content(aws, published):
