@@ -110,9 +110,13 @@ class Pipeline:
         return lambda machine, member: seeds.of(self.payload(machine), member)
 
     def published(self, store: Store, kept: Kept = _nothing_kept) -> Iterator[Artifact | DocumentInfo]:
-        """Yield the object of every machine and pool as it is in ``store``, and its stub."""
+        """Yield the object of every machine and pool as it is in ``store``, and its stub.
+
+        ``kgen serve`` has none for pools: a token that is good once is for one machine.
+        """
         setting = self._setting(frozenset(), kept, store=store)
-        yield from self._emitted("publish", setting, self.cluster.documents)
+        machines = self.cluster.machines if store.service == "serve" else self.cluster.documents
+        yield from self._emitted("publish", setting, machines)
 
     def _setting(self, reviewed: frozenset[str], kept: Kept = _nothing_kept, **more: Any) -> Setting:
         users, seal_keys = _users(self.cluster, self.bundle), self.bundle.seal_keys

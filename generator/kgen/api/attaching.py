@@ -11,16 +11,15 @@ from pathlib import Path
 
 from kgen.api import image, rendering, seeds
 from kgen.api.bundle import current_bundle
-from kgen.api.publishing import has_stub, published_machines, recorded_bucket
+from kgen.api.publishing import has_stub, no_stub, published_key, published_machines, recorded_bucket, to_serve
 from kgen.config.load import load
-from kgen.emitters.stub import OBJECTS, STUBS
+from kgen.emitters.stub import STUBS
 from kgen.errors import InputError, command
 from kgen.facts import names
 from kgen.facts.providers import PROVIDERS, Provider
 from kgen.facts.providers_roads import NOCLOUD, ROADS, Road, fill
 from kgen.model import Cluster, Machine
-from kgen.pipeline import Pipeline
-from kgen.user_data import sealing, stub
+from kgen.user_data import sealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,20 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
         raise InputError(f"{machine} has a seed, and {road.tool} takes user-data", hint)
     target = rendering.find(cluster, pool or machine)
     needs_role = target.join_from == "ssm"
+    is_served = recorded_bucket(root).get("to") == "serve"
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
-    elif road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root)):
-        path = _stub(cluster_file, cluster, output, target)
-        needs_role = True
+    elif is_served and target.is_pool:
+        hint = "list its machines below `machines`, or use `userData: {secrets: sealed}`"
+        raise InputError(no_stub(target.name), hint)
+    elif is_served or (road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root))):
+        path = _stub(cluster_file, cluster, output, target, is_text=road.form == "text")
+        needs_role = needs_role or not is_served
     elif cluster.secrets_by_reference:
         message = (
-            f"userData.secrets is byReference, and {PROVIDERS[road.provider].title} cannot fetch what is published"
+            f"userData.secrets is byReference, and machines at {PROVIDERS[road.provider].title} have no role at AWS"
         )
-        raise InputError(message, "stubs are for ec2; use a NoCloud seed, or `userData: {secrets: embedded}`")
+        raise InputError(message, f"`{to_serve(cluster_file, output)}` writes stubs that ask kgen serve")
     else:
         rendering.rendered_payload(cluster_file, machine, output)
         path = root / "user-data" / f"{machine}{'.yaml' if road.form == 'text' else '.yaml.gz'}"
@@ -112,30 +115,26 @@ def _seed(cluster_file: Path, output: Path, machine: str) -> Path:
     return result.root / found.iso
 
 
-def _stub(cluster_file: Path, cluster: Cluster, output: Path, machine: Machine) -> Path:
+def _stub(cluster_file: Path, cluster: Cluster, output: Path, machine: Machine, *, is_text: bool) -> Path:
     """Return the path of the machine's stub, whose object is what the cluster file says now."""
     bundle = current_bundle(cluster_file, cluster, output)
     root = output / cluster.name
     hint = f"run `{_publish(cluster_file, output, root)}`"
     if machine.name not in published_machines(root):
         raise InputError(f"{machine.name} is not published from {root}", hint)
-    for each in (bundle, replace(bundle, seen_running=None)):
-        pipeline = Pipeline(cluster, each)
-        (target,) = (it for it in pipeline.cluster.documents if it.name == machine.name)
-        payload = pipeline.payload(target)
-        key = stub.key(pipeline.cluster, payload, stub.object_text(pipeline.cluster, payload, each.seal_keys))
-        if not (root / OBJECTS / key).exists():
-            continue
-        path = root / STUBS / f"{machine.name}.yaml.gz"
-        if not has_stub(root, machine.name):
-            raise InputError(f"{path} is not the stub that was published", hint)
-        return path
-    raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)
+    if not published_key(cluster, bundle, root, machine.name):
+        raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)
+    path = root / STUBS / f"{machine.name}.yaml.gz"
+    if not has_stub(root, machine.name):
+        raise InputError(f"{path} is not the stub that was published", hint)
+    return path.with_suffix("") if is_text else path
 
 
 def _publish(cluster_file: Path, output: Path, root: Path) -> str:
     """Return the command that publishes, to where the cluster is published already."""
     recorded = recorded_bucket(root)
+    if recorded.get("to") == "serve":
+        return to_serve(cluster_file, output, recorded["url"])
     to_s3 = recorded.get("to", "s3") == "s3"
     where = ("--bucket", recorded.get("bucket", "BUCKET")) if to_s3 else ("--to", recorded["to"])
     return command("publish", cluster_file, *where, output=output)

@@ -17,19 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from kgen.api import image, rendering, running
+from kgen.api import image, publishing, rendering, running
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.delivering import boot_files, dnsmasq, ipxe
 from kgen.delivering.registry import Event, Registry, Target
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.seed import instance_id
+from kgen.emitters.stub import OBJECTS
 from kgen.errors import InputError, KgenError, Problem, command
 from kgen.model import Cluster, Machine
 from kgen.output import lock
 from kgen.output.disk import disk_errors, locked, replace_file
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle import store
+from kgen.user_data import stub
 
 if TYPE_CHECKING:
     from kgen.running.wait import Snapshot
@@ -102,13 +104,17 @@ def _no_password() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server that is ready to listen. ``registry`` has the state of its machines."""
+    """A server that is ready to listen. ``registry`` has the state of its machines.
+
+    ``objects`` are the files with the published payloads of machines that have stubs.
+    """
 
     cluster: Cluster
     warnings: tuple[Problem, ...]
     registry: Registry
     documents: Callable[[str], Mapping[str, bytes]] = field(repr=False)
     boot: Mapping[str, Path]
+    objects: Mapping[str, Path] = field(default_factory=dict)
 
 
 def prepare(
@@ -118,16 +124,17 @@ def prepare(
     only: Collection[str] = (),
     boot: Path | None = None,
     any_address: bool = False,
+    certificate: Certificate | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Service:
     """Return a server for the machines of ``cluster_file``, and for those of pools that ``kgen seed`` has named.
 
     It serves what was rendered into ``output``. ``only`` names the machines to serve; default: all. ``boot`` is the
-    directory with kernel and initrd.
+    directory with kernel and initrd. ``certificate`` is the server's, which stubs of `kgen publish --to serve` pin.
 
     Raises:
-        ProblemsError, InputError: the cluster file, the bundle or a name is wrong; or what the cluster file says of a
-            machine is not what was rendered.
+        ProblemsError, InputError: the cluster file, the bundle or a name is wrong; what the cluster file says of a
+            machine is not what was rendered or published; or stubs pin another certificate.
         KgenError: the disk refuses.
     """
     loaded = load(cluster_file)
@@ -153,14 +160,52 @@ def prepare(
         holder = served[name]
         return seed_files(of_pipeline[holder.name], name if holder.is_pool else "")
 
+    keys = _published(cluster_file, loaded.cluster, bundle, output, served, certificate)
+    tokens = {name: stub.token(bundle.service_account.key, key) for name, key in keys.items()}
     targets = [_target(name, holder) for name, holder in served.items()]
     return Service(
         cluster=loaded.cluster,
         warnings=loaded.warnings,
-        registry=Registry(targets, any_address=any_address, on_event=on_event),
+        registry=Registry(targets, tokens, any_address=any_address, on_event=on_event),
         documents=documents,
         boot=boot_files.find(boot) if boot else {},
+        objects={name: root / OBJECTS / key for name, key in keys.items()},
     )
+
+
+def _published(
+    cluster_file: Path,
+    cluster: Cluster,
+    bundle: Bundle,
+    output: Path,
+    served: Mapping[str, Machine],
+    certificate: Certificate | None,
+) -> dict[str, str]:
+    """Return the keys of the objects of machines whose stubs ask this server.
+
+    Raises:
+        InputError: they pin another certificate, or an object is not what the cluster file says now.
+    """
+    root = output / cluster.name
+    recorded = publishing.recorded_bucket(root)
+    if recorded.get("to") != "serve":
+        return {}
+    if certificate is None:
+        raise InputError("stubs ask this server by HTTPS", "give --certificate and --key")
+    again = publishing.to_serve(cluster_file, output, recorded["url"], str(certificate.certificate))
+    if publishing.certificate_pin(certificate.certificate) != recorded["pin"]:
+        message = f"{certificate.certificate} is not the certificate that the stubs pin"
+        raise InputError(message, f"give that one, or run `{again}`, and give the machines their new stubs")
+    found = {
+        name: publishing.published_key(cluster, bundle, root, name)
+        for name, holder in served.items()
+        if not holder.is_pool and name in publishing.published_machines(root)
+    }
+    if stale := [name for name, key in found.items() if not key]:
+        raise InputError(
+            f"what {cluster_file} says now of {', '.join(stale[:5])} is not what is published", f"run `{again}`"
+        )
+    return found
 
 
 def run(
@@ -186,6 +231,7 @@ def run(
         cluster=service.cluster.name,
         documents=service.documents,
         instance_id=lambda name: instance_id(service.cluster, name),
+        objects=service.objects,
         boot=service.boot,
         append=append,
         url=url,

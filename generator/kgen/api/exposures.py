@@ -186,4 +186,5 @@ def _published(root: Path, cluster: Cluster) -> places.Published:
     everyone = frozenset(machine.name for machine in cluster.documents)
     machines = everyone if cluster.secrets_by_reference else published_machines(root)
     sealed = frozenset(facts.get(SEALED, ()))
-    return places.Published(url_of(facts) if facts else "", keys, sealed, machines, published_files(root))
+    at_aws = url_of(facts) if facts and facts["to"] != "serve" else ""
+    return places.Published(at_aws, keys, sealed, machines, published_files(root))

@@ -1,4 +1,4 @@
-"""Payloads in S3 or Secrets Manager, and the stubs that fetch them (ADR 16)."""
+"""Payloads in S3, in Secrets Manager or with ``kgen serve``, and the stubs that fetch them (ADR 16)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,8 +16,9 @@ from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import StubTooLargeError
-from kgen.emitters.stub import STUBS, object_key
+from kgen.emitters.stub import OBJECTS, STUBS, object_key
 from kgen.errors import InputError, command
+from kgen.model import Cluster
 from kgen.output import lock
 from kgen.output.artifacts import Artifact
 from kgen.output.disk import disk_errors
@@ -32,7 +33,8 @@ from kgen.publishing.places import PLACES, Place, PlaceName, Target
 from kgen.secrets_bundle import store
 from kgen.secrets_bundle.model import Bundle
 from kgen.user_data import sealing
-from kgen.user_data.stub import Store, prefix
+from kgen.user_data.stub import Store, object_text, prefix
+from kgen.user_data.stub import key as object_of
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 _SLASHES = 4  # in the key of an object
@@ -75,6 +77,8 @@ def publish(
     region: str = "",
     kms_key: str = "",
     owner: str = "",
+    url: str = "",
+    certificate: Path | None = None,
     launch_templates: Path | None = None,
     dry_run: bool = False,
 ) -> PublishResult:
@@ -83,6 +87,9 @@ def publish(
     ``bucket`` is for S3. An object that is there is not put again. The stubs are written when every object is there.
     Then, with a file ``launch_templates``, each machine and pool gets its launch template. With ``dry_run`` nothing is
     changed.
+
+    ``url`` and ``certificate`` (PEM) are for `kgen serve`, which gives listed machines what is on this disk: nothing
+    is put anywhere.
 
     Raises:
         ProblemsError, InputError: the cluster file, the bundle or an argument is wrong, or a stub is too large.
@@ -93,10 +100,15 @@ def publish(
     bundle_path, bundle = store.path_for(cluster_file), current_bundle(cluster_file, cluster, output)
     unpublish_first = command("unpublish", cluster_file, output=output)
     wanted = _target(to, bucket, region, kms_key, owner)
+    if to == "serve":
+        url, pin = _server(cluster, url, certificate, launch_templates)
+        wanted = replace(wanted, url=url, pin=pin, secret=bundle.service_account.key)
+    elif url or certificate:
+        raise InputError("--url and --certificate are those of kgen serve", "leave them out, or give --to serve")
     root = output / cluster.name
     recorded = recorded_bucket(root)
     if recorded and (recorded["to"], recorded["bucket"]) != (to, bucket):
-        where = f"the bucket {recorded['bucket']}" if recorded["to"] == "s3" else "Secrets Manager"
+        where = {"s3": f"the bucket {recorded['bucket']}", "serve": "kgen serve"}.get(recorded["to"], "Secrets Manager")
         raise InputError(f"the cluster is published in {where}", f"run `{unpublish_first}` first")
     if cluster.seals:
         _refuse_other_keys(root, bundle, cluster_file)
@@ -109,13 +121,16 @@ def publish(
     if launch_templates:
         where = region or session_region() or target.region
         plan = launching.plan(launch_templates, pipeline.cluster, root, where, recorded)
-    before: dict[str, int] = recorded.get("objects", {})
+    # What this disk has is replaced; what is at AWS stays for machines with earlier stubs.
+    before: dict[str, int] = recorded.get("objects", {}) if to != "serve" else {}
     objects = dict(_objects(pipeline, target.store))
     rendering.refuse_another_cluster(_section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file)
     unknown = tuple(_unknown(target.keys(prefix(cluster)), {**before, **objects}, target.url, root))
     if not dry_run:
         # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
         facts: dict[str, Any] = {"to": to, "bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
+        if to == "serve":
+            facts |= {"url": wanted.url, "pin": wanted.pin}
         sealed = {*recorded.get(SEALED, ()), *(objects if cluster.seals else ())}
         facts |= {"objects": {**before, **objects}, **({SEALED: sorted(sealed)} if sealed else {})}
         known = {**facts, **(plan.facts if plan else {})}
@@ -146,6 +161,8 @@ def publish(
         for change in templates:
             plan.templates.make(change)
     warnings = [*target.warnings, *unknown, *(plan.warnings if plan else ())]
+    if to == "serve":
+        warnings += [no_stub(pool.name) for pool in cluster.pools]
     if not plan and launching.FACT in recorded:
         warnings.append("the launch templates keep their earlier stubs: --launch-templates FILE updates them")
     return PublishResult(
@@ -239,6 +256,8 @@ def policies(
         ProblemsError, InputError: the cluster file or the key is wrong.
     """
     target = _target(to, bucket, region, kms_key, "")
+    if to == "serve":
+        raise InputError("kgen serve asks nothing of AWS", "there are no policies to print")
     cluster = load(cluster_file).cluster
     found = iam.policies(target, prefix(cluster))
     if any(pool.join_from == "ssm" for pool in cluster.pools):
@@ -263,6 +282,7 @@ def recorded_bucket(root: Path) -> dict[str, Any]:
         templates = facts.get(launching.FACT, {"region": "", "names": []})
         texts = [facts[name] for name in ("bucket", "region", "kmsKey", "owner")]
         texts += [templates["region"], *templates["names"], *facts.get(SEALED, [])]
+        texts += [facts[name] for name in ("url", "pin") if facts["to"] == "serve"]
         is_sound = (
             facts["to"] in PLACES
             and isinstance(facts["objects"], dict)
@@ -278,6 +298,8 @@ def recorded_bucket(root: Path) -> dict[str, Any]:
 
 def url_of(recorded: Mapping[str, Any]) -> str:
     """Return how the names of what is recorded begin, for people."""
+    if recorded["to"] == "serve":
+        return str(recorded["url"])
     return f"s3://{recorded['bucket']}" if recorded["to"] == "s3" else f"secretsmanager://{recorded['region']}"
 
 
@@ -318,6 +340,49 @@ def _refuse_other_keys(root: Path, bundle: Bundle, cluster_file: Path) -> None:
             message = f"{path} is not the key that the secrets bundle has for {name}"
             render = command("render", cluster_file, output=root.parent)
             raise InputError(message, f"run `{render}`, and bring the machine that key")
+
+
+def certificate_pin(path: Path) -> str:
+    """Return the sha256 of the first certificate in a PEM file, as stubs know the server by it.
+
+    Raises:
+        InputError: the file cannot be read, or has no certificate.
+    """
+    from cryptography import x509  # late: slow to import
+    from cryptography.hazmat.primitives import hashes
+
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())[0].fingerprint(hashes.SHA256()).hex()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError:
+        raise InputError(f"{path} holds no certificate", "give the certificate of kgen serve, as PEM") from None
+
+
+def no_stub(pool: str) -> str:
+    """Return why a pool has no stub that asks `kgen serve`."""
+    return f"kgen serve gives a payload once, to one machine, so the pool {pool} has no stub"
+
+
+def to_serve(cluster_file: Path, output: Path, url: str = "https://ADDRESS:PORT", certificate: str = "FILE") -> str:
+    """Return the command that publishes to `kgen serve`."""
+    words = ("--to", "serve", "--url", url, "--certificate", certificate)
+    return command("publish", cluster_file, *words, output=output)
+
+
+def published_key(cluster: Cluster, bundle: Bundle, root: Path, machine: str) -> str:
+    """Return the key of the object that is what the cluster file says now of ``machine``; empty: it is not published.
+
+    `kgen status` may have recorded since that the cluster has run, which only a first boot needs to know.
+    """
+    for each in (bundle, replace(bundle, seen_running=None)):
+        pipeline = Pipeline(cluster, each)
+        (target,) = (it for it in pipeline.cluster.documents if it.name == machine)
+        payload = pipeline.payload(target)
+        key = object_of(pipeline.cluster, payload, object_text(pipeline.cluster, payload, each.seal_keys))
+        if (root / OBJECTS / key).exists():
+            return key
+    return ""
 
 
 def has_stub(root: Path, machine: str) -> bool:
@@ -363,10 +428,29 @@ def _target(to: PlaceName, bucket: str, region: str, kms_key: str, owner: str) -
         InputError: an argument is missing, not for this place, or no key.
     """
     if to == "s3" and not bucket:
-        raise InputError("no bucket is named", "give --bucket BUCKET, or --to secretsmanager")
+        raise InputError("no bucket is named", "give --bucket BUCKET, or --to secretsmanager, or --to serve")
     if to != "s3" and (bucket or owner):
-        raise InputError("a bucket is for S3", "leave out --bucket and --bucket-owner, or --to secretsmanager")
+        raise InputError("a bucket is for S3", f"leave out --bucket and --bucket-owner, or --to {to}")
+    if to == "serve" and (region or kms_key):
+        raise InputError("a region and a KMS key are AWS's", "leave out --region and --kms-key, or --to serve")
     if kms_key and not _KEY_ARN.fullmatch(kms_key):
         hint = "give the ARN of a key, not of an alias: arn:aws:kms:eu-central-1:111122223333:key/…"
         raise InputError(f"{kms_key} is not the ARN of a KMS key", hint)
     return Target(to, bucket, region, kms_key, owner)
+
+
+def _server(cluster: Cluster, url: str, certificate: Path | None, launch_templates: Path | None) -> tuple[str, str]:
+    """Return URL and pin of ``kgen serve``.
+
+    Raises:
+        InputError: one is missing, launch templates are wanted, or the cluster lists no machine.
+    """
+    if not url.startswith("https://") or certificate is None:
+        hint = "give --url https://ADDRESS:PORT, as machines reach it, and --certificate FILE"
+        raise InputError("the stubs must know the address and the certificate of kgen serve", hint)
+    if launch_templates:
+        raise InputError("launch templates are for payloads at AWS", "leave out --launch-templates, or --to serve")
+    if not cluster.machines:
+        hint = "list the machines below `machines`, or use `userData: {secrets: sealed}` for pools"
+        raise InputError("kgen serve gives a payload once, to one machine, and the cluster file lists none", hint)
+    return url.rstrip("/"), certificate_pin(certificate)

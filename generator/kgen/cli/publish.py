@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import click
 
@@ -14,20 +15,29 @@ from kgen.errors import command
 if TYPE_CHECKING:
     from kgen.api import PublishResult
 
+HTTPS = 443  # the port of a URL that names none
+
 
 @click.command(short_help="Put machines' files into AWS, and write small user-data that fetches them.")
 @arguments.CLUSTER_FILE
 @click.option(
     "--to",
-    type=click.Choice(("s3", "secretsmanager")),
+    type=click.Choice(("s3", "secretsmanager", "serve")),
     default="s3",
     show_default=True,
-    help="Put payloads into a bucket, or into a secret for each machine.",
+    help="Put payloads into a bucket, or into a secret for each machine; or let kgen serve give them.",
 )
 @click.option("--bucket", default="", metavar="BUCKET", help="For s3: the bucket. It must exist, and be yours.")
 @click.option("--region", default="", metavar="REGION", help="The region; fail if the bucket is in another one.")
 @click.option("--kms-key", default="", metavar="ARN", help="Encrypt with this KMS key. Default: that of AWS.")
 @click.option("--bucket-owner", default="", metavar="ACCOUNT", help="Default: the account of the credentials.")
+@click.option("--url", default="", metavar="URL", help="For serve: kgen serve as machines reach it, by HTTPS.")
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="For serve: its certificate, which stubs pin.",
+)
 @click.option(
     "--launch-templates",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -42,11 +52,13 @@ if TYPE_CHECKING:
 @arguments.JSON
 def publish(
     cluster_file: Path,
-    to: Literal["s3", "secretsmanager"],
+    to: Literal["s3", "secretsmanager", "serve"],
     bucket: str,
     region: str,
     kms_key: str,
     bucket_owner: str,
+    url: str,
+    certificate: Path | None,
     launch_templates: Path | None,
     dry_run: bool,
     print_policies: bool,
@@ -60,6 +72,9 @@ def publish(
     its payload is. Run `kgen render` before. Credentials are those that boto3 finds.
 
     What is there is not put again. If anything fails, run the same command again.
+
+    With --to serve nothing is put anywhere. The stubs of listed machines ask `kgen serve`, which they know by its
+    certificate, with a token that is good once. That works in every cloud.
     """
     from kgen import api
 
@@ -78,6 +93,8 @@ def publish(
         region=region,
         kms_key=kms_key,
         owner=bucket_owner,
+        url=url,
+        certificate=certificate,
         launch_templates=launch_templates,
         dry_run=dry_run,
     )
@@ -91,7 +108,15 @@ def publish(
         return
     console.out(documents_table(result.root, result.documents))
     console.out()
-    console.out(f"{result.url} ({result.region}): {len(result.put):,} objects put, {len(result.kept):,} unchanged")
+    if to == "serve":
+        listen = ("--listen", f"0.0.0.0:{urlsplit(result.url).port or HTTPS}")
+        serve = command(
+            "serve", cluster_file, *listen, "--certificate", str(certificate), "--key", "KEY", output=output
+        )
+        console.out(f"next: `{serve}`")
+        console.out(f"  gives each machine its payload, once, at {result.url}")
+    else:
+        console.out(f"{result.url} ({result.region}): {len(result.put):,} objects put, {len(result.kept):,} unchanged")
     _print_templates(result)
     if result.old:
         console.out(
@@ -114,7 +139,9 @@ def _print_plan(result: PublishResult) -> None:
     if not result.put and not result.changes and not result.templates:
         console.out("everything is published")
         return
-    console.out(f"{result.url} ({result.region}): {len(result.put):,} objects to put, {len(result.kept):,} unchanged")
+    if result.region:
+        many = f"{len(result.put):,} objects to put, {len(result.kept):,} unchanged"
+        console.out(f"{result.url} ({result.region}): {many}")
     for key in result.put:
         place, _, digest = key.rpartition("/")
         console.out(f"put     {place}/{digest[:12]}…")

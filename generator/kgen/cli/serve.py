@@ -157,9 +157,10 @@ def serve(
             f"{option} needs the address that machines reach: {listen.host} stands for all addresses of this computer",
             "add --listen ADDRESS:PORT or --url http://ADDRESS:PORT",
         )
-    tls = delivery.Certificate(certificate, key).context() if certificate and key else None
+    pair = delivery.Certificate(certificate, key) if certificate and key else None
+    tls = pair.context() if pair else None
     if dhcp:
-        service = delivery.prepare(cluster_file, output, only=only)
+        service = delivery.prepare(cluster_file, output, only=only, certificate=pair)
         base = url or listen.url(has_tls=tls is not None)
         configuration = delivery.dhcp_configuration(service, dhcp, listen, base)
         if as_json:
@@ -169,7 +170,13 @@ def serve(
         return
     with _shown(as_json=as_json) as shown:
         service = delivery.prepare(
-            cluster_file, output, only=only, boot=boot_files, any_address=any_address, on_event=shown.event
+            cluster_file,
+            output,
+            only=only,
+            boot=boot_files,
+            any_address=any_address,
+            certificate=pair,
+            on_event=shown.event,
         )
         delivery.require_server(service, server)
         for problem in service.warnings:

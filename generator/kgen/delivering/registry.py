@@ -1,6 +1,6 @@
 """Who may take which document, and how far each machine is. This module knows no HTTP.
 
-A machine's URL has a token. The token is good for one complete transfer of the user-data; after it the other
+A machine's URL has a token. The token is good for one complete transfer of what has secrets; after it the other
 documents can be read for a while, because cloud-init reads vendor-data last and may read again what it read before.
 """
 
@@ -20,7 +20,9 @@ Stage = Literal["not seen", "loader", "seed", "user-data taken", "first boot", "
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Refusal = Literal["unknown", "address", "taken"]
 
-DOCUMENTS = ("meta-data", "user-data", "network-config", "vendor-data")
+ONCE = ("user-data", "object")
+"""What has the secrets of a machine: its user-data, or the payload that its stub fetches."""
+DOCUMENTS = ("meta-data", "network-config", "vendor-data", *ONCE)
 LATER_SECONDS = 300.0
 """The time after the user-data was taken in which the other documents can be read."""
 _PATIENCE_SECONDS = 30.0  # for vendor-data, which cloud-init reads right after the user-data
@@ -78,13 +80,16 @@ class Registry:
     def __init__(
         self,
         targets: Iterable[Target],
+        tokens: Mapping[str, str] = {},
         *,
         any_address: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Give each machine a new token. ``any_address``: addresses do not count."""
-        self._entries = {each.name: Entry(each, secrets.token_urlsafe(_TOKEN_BYTES)) for each in targets}
+        """Give each machine a new token, unless ``tokens`` has its own. ``any_address``: addresses do not count."""
+        self._entries = {
+            each.name: Entry(each, tokens.get(each.name) or secrets.token_urlsafe(_TOKEN_BYTES)) for each in targets
+        }
         self._any_address = any_address
         self._on_event = on_event
         self._clock = clock
@@ -110,7 +115,8 @@ class Registry:
         """Return whether every machine has its user-data, and what cloud-init reads after it or the time for it."""
         now = self._clock()
         return all(
-            each.taken_at is not None and ("vendor-data" in each.taken or now - each.taken_at > _PATIENCE_SECONDS)
+            each.taken_at is not None
+            and (not each.taken.isdisjoint(("vendor-data", "object")) or now - each.taken_at > _PATIENCE_SECONDS)
             for each in self._entries.values()
         )
 
@@ -180,7 +186,7 @@ class Registry:
 
     def took(self, entry: Entry, document: str, size: int, address: str) -> None:
         """Record that the machine has received a document completely."""
-        if document == "user-data":
+        if document in ONCE:
             entry.taken_at = self._clock()
         entry.taken.add(document)
         stage: Stage = "user-data taken" if entry.is_served else "seed"
@@ -203,7 +209,7 @@ class Registry:
     def _is_over(self, entry: Entry, document: str) -> bool:
         if document == "first-boot":
             return False
-        return document == "user-data" or self._clock() - (entry.taken_at or 0) > LATER_SECONDS
+        return document in ONCE or self._clock() - (entry.taken_at or 0) > LATER_SECONDS
 
     def _wanted(self, entry: Entry) -> tuple[Address, ...]:
         return entry.target.addresses or ((entry.pinned,) if entry.pinned else ())

@@ -24,7 +24,7 @@ from aiohttp.web_protocol import RequestHandler
 from kgen import resources
 from kgen.delivering import boot_files, ipxe
 from kgen.delivering.acknowledgement import Acknowledgement, reset
-from kgen.delivering.registry import DOCUMENTS, Entry, Registry
+from kgen.delivering.registry import DOCUMENTS, ONCE, Entry, Registry
 
 _PRINTABLE = re.compile(r"[^ -~]")
 _MOST_SHOWN = 64
@@ -56,13 +56,14 @@ class Limits:
 class Content:
     """What is served. ``documents`` makes the files of a machine's seed; ``boot`` are the boot files by name.
 
-    ``url`` is the server as machines reach it; empty: the address at which the request arrived. ``append`` is the
-    kernel's command line.
+    ``objects`` are the published payloads of machines with stubs. ``url`` is the server as machines reach it; empty:
+    the address at which the request arrived. ``append`` is the kernel's command line.
     """
 
     cluster: str
     documents: Callable[[str], Mapping[str, bytes]]
     instance_id: Callable[[str], str]
+    objects: Mapping[str, Path] = field(default_factory=dict)
     boot: Mapping[str, Path] = field(default_factory=dict)
     append: str = ""
     url: str = ""
@@ -242,11 +243,13 @@ class Service:
         entry = self._registry.admit(name, token, document, address)
         if not isinstance(entry, Entry):
             return _refused(entry)
+        if document == "object" and name not in self._content.objects:
+            return _refused("unknown")
         self._connections.extend(request, 2 * self._limits.document_seconds)
         content = await self._content_of(request, entry, document)
         if request.method == "HEAD":
             return web.Response(headers={"Content-Length": str(len(content)), **_HEADERS}, content_type=_TYPE)
-        if document != "user-data":
+        if document not in ONCE:
             return await self._send(request, entry, document, content)
         async with self._turns[name]:  # a machine that asks again while its first transfer hangs waits for its end
             if entry.is_served:
@@ -258,6 +261,8 @@ class Service:
         name = entry.target.name
         if document == "vendor-data":
             return _vendor_data(f"{self._base(request)}/{entry.token}/{name}")
+        if document == "object":
+            return self._content.objects[name].read_bytes()
         async with self._making:
             files = await asyncio.to_thread(self._content.documents, name)
         return files.get(document, b"")  # empty, not 404: cloud-init would repeat the request for ten seconds

@@ -16,7 +16,7 @@ from kgen.user_data import document, stub
 DIRECTORY = PurePosixPath("publish")
 OBJECTS = DIRECTORY / "objects"
 STUBS = DIRECTORY / "user-data"
-_PROVIDER = PROVIDERS["ec2"]  # a stub asks the metadata service of EC2
+_AWS = "ec2"  # what is at AWS is fetched with the role of an instance
 
 
 def emitter(setting: Setting) -> Emit:
@@ -24,6 +24,7 @@ def emitter(setting: Setting) -> Emit:
     cluster, store = setting.cluster, setting.store
     if store is None:
         raise ValueError("stubs need a store")
+    provider = PROVIDERS.get(cluster.provider if store.service == "serve" else _AWS)
 
     def emit(payload: Payload) -> Iterator[Artifact | DocumentInfo]:
         content = stub.object_text(cluster, payload, setting.seal_keys)
@@ -40,9 +41,9 @@ def emitter(setting: Setting) -> Emit:
             role=payload.role,
             is_pool=payload.is_pool,
             path=path,
-            provider=_PROVIDER.name,
-            counted_bytes=_PROVIDER.count(len(compressed)),
-            limit_bytes=_PROVIDER.limit_bytes,
+            provider=provider.name if provider else "",
+            counted_bytes=provider.count(len(compressed)) if provider else len(compressed),
+            limit_bytes=provider.limit_bytes if provider else None,
             encoding="gzip",
             sha256=hashlib.sha256(text).hexdigest(),
             expiry=payload.expiry,

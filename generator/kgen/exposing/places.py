@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What may be at AWS: the keys of each machine's objects. ``url`` begins their names.
+    """What is published: the keys of each machine's objects. ``url`` begins their names at AWS; empty: none is there.
 
     ``sealed`` are those of the keys whose objects hold no secret. ``machines`` have stubs as user-data; ``files`` are
     the copies of objects on this disk.
@@ -217,7 +217,8 @@ def _of_machine(
             for key in published.keys.get(machine.name, ()):
                 if key in published.sealed:
                     continue
-                yield each, Place("bucket", f"{published.url}/{key}", machine.name)
+                if published.url:
+                    yield each, Place("bucket", f"{published.url}/{key}", machine.name)
                 if (copy := str(stub.OBJECTS / key)) in published.files:
                     yield each, Place("documents", copy, machine.name)
             if is_sealed:
@@ -247,7 +248,7 @@ def _of_gone(pipeline: Pipeline, found: Mapping[str, Secret], published: Publish
     """
     token = f"bootstrap token {blobs.join_token(pipeline.bundle, '').partition('.')[0]}"
     told = [token, *(name for name, secret in found.items() if secret.reach == powers.PROXY[0])]
-    for machine in published.keys.keys() - {each.name for each in pipeline.cluster.documents}:
+    for machine in published.keys.keys() - {each.name for each in pipeline.cluster.documents} if published.url else ():
         for key in published.keys[machine]:
             if key not in published.sealed:
                 yield from ((each, Place("bucket", f"{published.url}/{key}", machine)) for each in told)

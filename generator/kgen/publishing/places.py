@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from kgen.publishing.bucket import Bucket
 from kgen.publishing.secrets_manager import SecretsManager
+from kgen.publishing.served import Served
 from kgen.user_data.stub import Store
 
-PlaceName = Literal["s3", "secretsmanager"]
+PlaceName = Literal["s3", "secretsmanager", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the user wants payloads: ``bucket`` and its ``owner`` are for S3 only. Empty: the default."""
+    """Where the user wants payloads. Empty: the default.
+
+    ``bucket`` and its ``owner`` are for S3 only. ``url``, ``pin`` and ``secret`` are for ``kgen serve``, see ``Store``.
+    """
 
     to: PlaceName = "s3"
     bucket: str = ""
     region: str = ""
     kms_key: str = ""
     owner: str = ""
+    url: str = ""
+    pin: str = ""
+    secret: str = field(default="", repr=False)
 
 
 class Place(Protocol):
@@ -48,4 +55,5 @@ class Place(Protocol):
 PLACES: Mapping[PlaceName, Callable[[Target], Place]] = {
     "s3": lambda it: Bucket(it.bucket, region=it.region, kms_key=it.kms_key, owner=it.owner),
     "secretsmanager": lambda it: SecretsManager(region=it.region, kms_key=it.kms_key),
+    "serve": lambda it: Served(it.url, it.pin, it.secret),
 }

@@ -1,4 +1,4 @@
-"""The published road: a stub as user-data, and the object that it fetches, in S3 or Secrets Manager.
+"""The published road: a stub as user-data, and the object that it fetches: from S3, Secrets Manager or ``kgen serve``.
 
 A stub is a ``#cloud-config`` like a whole document, with what cloud-init itself must know: hostname, users, the user's
 own keys. In place of payload and first-boot program it has the program ``fetch`` and the URL of the object, which ends
@@ -9,9 +9,10 @@ what that would start.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kgen import __version__, engine, resources
@@ -23,18 +24,25 @@ from kgen.secrets_bundle.model import SealKey
 from kgen.user_data import document, sealing
 
 FETCH_PATH = names.RUNNER_PATH.with_name("fetch.py")
+OBJECT = "object"
+"""The last part of an object's URL at ``kgen serve``."""
+_MODULES = {"s3": ("aws", "fetch"), "secretsmanager": ("aws", "fetch_secret"), "serve": ("fetch_served",)}
+_TOKEN_DIGITS = 48  # 192 bits: nobody guesses them over a network
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """Where a stub fetches from: a URL without a slash at its end, the region, and AWS's name of the service.
 
-    In S3 the URL is that of the bucket, and an object's key is below it.
+    In S3 the URL is that of the bucket, and an object's key is below it. For ``kgen serve``, ``pin`` is the sha256 of
+    its certificate, and tokens are made of ``secret``.
     """
 
     url: str
-    region: str
-    service: Literal["s3", "secretsmanager"] = "s3"
+    region: str = ""
+    service: Literal["s3", "secretsmanager", "serve"] = "s3"
+    pin: str = ""
+    secret: str = field(default="", repr=False)
 
 
 def object_text(cluster: Cluster, payload: Payload, seal_keys: Mapping[str, SealKey]) -> str:
@@ -69,12 +77,18 @@ def prefix(cluster: Cluster) -> str:
     return f"kgen/{cluster.name}/"
 
 
+def token(secret: str, key: str) -> str:
+    """Return the token with which a machine fetches the object ``key`` from ``kgen serve``.
+
+    Only who has the ``secret`` of the bundle knows it before the machine uses it. Another content has another token.
+    """
+    return hmac.digest(secret.encode(), f"kgen serve {key}".encode(), "sha256").hex()[:_TOKEN_DIGITS]
+
+
 def stub_text(cluster: Cluster, payload: Payload, store: Store, name: str, users: Sequence[Mapping[str, Any]]) -> str:
     """Return the user-data of a machine whose object is ``name`` in ``store``."""
-    modules = {"s3": ("aws", "fetch"), "secretsmanager": ("aws", "fetch_secret")}[store.service]
-    fetch = program.joined(modules, with_comments=False).strip("\n")
-    what = [f"{store.url}/{name}"] if store.service == "s3" else [f"{store.url}/", name]
-    call = f"exec(fetch{(parameters.imds(cluster), store.region, *what)!r})\n"
+    fetch = program.joined(_MODULES[store.service], with_comments=False).strip("\n")
+    call = f"exec(fetch{_what(cluster, payload, store, name)!r})\n"
     keys = document.user_keys(payload.cloud_init)
     return engine.render(
         "cloud-init/stub.yaml.j2",
@@ -89,3 +103,12 @@ def stub_text(cluster: Cluster, payload: Payload, store: Store, name: str, users
         users=list(users),
         **keys,
     )
+
+
+def _what(cluster: Cluster, payload: Payload, store: Store, name: str) -> tuple[str, ...]:
+    """Return what the function ``fetch`` of the store's module is called with."""
+    if store.service == "serve":
+        url = f"{store.url}/{token(store.secret, name)}/{payload.name}/{OBJECT}"
+        return url, store.pin, name.rpartition("/")[2], document.stub_start(cluster)
+    at = (parameters.imds(cluster), store.region)
+    return (*at, f"{store.url}/{name}") if store.service == "s3" else (*at, f"{store.url}/", name)
