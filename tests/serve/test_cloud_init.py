@@ -71,7 +71,8 @@ class Serving:
 
     def end(self) -> list[tuple[str, str]]:
         self.process.terminate()
-        events = [json.loads(line) for line in self.process.communicate()[0].splitlines()]
+        *events, last = [json.loads(line) for line in self.process.communicate()[0].splitlines()]
+        assert last["error"]["message"] == "terminated"
         return [(event["machine"], event["text"].partition(" (")[0]) for event in events]
 
 
