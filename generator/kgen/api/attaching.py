@@ -76,7 +76,8 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     provider = PROVIDERS[road.provider]
     counted = provider.count(path.stat().st_size)
     if provider.limit_bytes is not None and counted > provider.limit_bytes:
-        raise _too_large(provider, road, machine, counted, cluster, _publish(cluster_file, output, root))
+        publish = _publish(cluster_file, output, root, has_role=provider.name == "ec2")
+        raise _too_large(provider, road, machine, counted, cluster, publish)
     started = replace(target, name=machine, is_pool=target.is_pool and not pool)
     head = [*_head(provider, road, cluster, started, path, counted), *_addresses(road, target)]
     body = _text(road, cluster, started, path, needs_role=needs_role)
@@ -130,11 +131,16 @@ def _stub(cluster_file: Path, cluster: Cluster, output: Path, machine: Machine, 
     return path.with_suffix("") if is_text else path
 
 
-def _publish(cluster_file: Path, output: Path, root: Path) -> str:
-    """Return the command that publishes, to where the cluster is published already."""
+def _publish(cluster_file: Path, output: Path, root: Path, *, has_role: bool = True) -> str:
+    """Return the command that publishes, to where the cluster is published already.
+
+    ``has_role``: machines of the provider can ask AWS.
+    """
     recorded = recorded_bucket(root)
     if recorded.get("to") == "serve":
         return to_serve(cluster_file, output, recorded["url"])
+    if not recorded and not has_role:
+        return to_serve(cluster_file, output)
     to_s3 = recorded.get("to", "s3") == "s3"
     where = ("--bucket", recorded.get("bucket", "BUCKET")) if to_s3 else ("--to", recorded["to"])
     return command("publish", cluster_file, *where, output=output)
@@ -152,8 +158,7 @@ def _too_large(
         remedies.append(f"{road.tool} takes plain text only: use `--with {others[0]}`, which takes the gzip")
     if cluster.runner == "embedded":
         remedies.append("put the runner into the image: `image: {runner: baked}`")
-    if provider.name == "ec2":
-        remedies.append(f"publish it: `{publish}`")
+    remedies.append(f"publish it: `{publish}`")
     remedies.append("start the machine from a NoCloud seed, which has no limit")
     return InputError(f"{message} ({unit})", "; ".join(remedies))
 

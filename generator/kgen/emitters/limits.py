@@ -56,7 +56,7 @@ def _remedies(cluster: Cluster) -> list[str]:
         remedies.append("apply large objects with kubectl once the cluster is up, not by `manifests:`")
     if any(machine.files for machine in cluster.documents):
         remedies.append("put large files into the image, not into `files:`")
-    if cluster.provider == "ec2":
-        remedies.append("publish it: `userData: {secrets: byReference}` and `kgen publish`")
+    publish = "kgen publish" if cluster.provider == "ec2" else "kgen publish --to serve"
+    remedies.append(f"publish it: `userData: {{secrets: byReference}}` and `{publish}`")
     remedies.append("deliver the document from a place without this limit (a NoCloud seed)")
     return remedies
