@@ -4,8 +4,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 ARGS ?=
-# One machine each, which leaves a processor idle most of the time: they run beside the images.
-SINGLE_MACHINES := $(addprefix tests/boot/test_,failures.py stub.py lab_machines.py)
 
 .PHONY: help docs demo test unit boot-test soak oracle facts dev check lint golden dist bench bench-boot bench-image components boot-components
 .DEFAULT_GOAL := help
@@ -40,8 +38,8 @@ boot-components: $(SET_UP)
 
 boot-test: boot-components ## images made by the recipe, and whole machines under QEMU, from power-on to Ready and through failures (root; 20 to 45 minutes)
 	@$(BIN)/python -m tests.components boot
-	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS) $(SINGLE_MACHINES) tests/bake
-	@KGEN_BOOT_SEED=$${KGEN_BOOT_SEED:-282} $(BIN)/pytest $(ARGS) $(addprefix --ignore=,$(SINGLE_MACHINES)) tests/boot
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS) tests/bake
+	@KGEN_BOOT_SEED=$${KGEN_BOOT_SEED:-282} $(BIN)/pytest $(ARGS) tests/boot
 
 soak: boot-components ## the boot tests in their long form, and the records of the older kubeadms (hours)
 	@$(BIN)/python -m tests.components soak

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,14 +13,6 @@ from tests.boot.host import verdict
 from tests.boot.machines import Segment, standing_still
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "isoinfo", "mmdebstrap", "mke2fs", "ip")
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process: they share its machines, and run in order."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)
