@@ -160,4 +160,4 @@ def test_only_ec2_can_fetch_what_is_published(kgen, here):
     path.write_text(path.read_text() + BY_REFERENCE.replace("ec2", "hetzner"))
     assert kgen("render", "prod.yaml").code == 0
     ended = kgen("attach", "prod.yaml", "m1")
-    assert (ended.code, "Hetzner Cloud cannot fetch what is published" in ended.err) == (2, True)
+    assert (ended.code, "machines at Hetzner Cloud have no role at AWS" in ended.err) == (2, True)

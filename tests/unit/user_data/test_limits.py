@@ -98,7 +98,6 @@ def made(items):
 ROADS = [
     *((provider, "embedded", "embedded", "w1") for provider in LARGEST),
     *((provider, "baked", "embedded", "m1") for provider in ("ec2", "akamai", "digitalocean")),
-    ("ec2", "baked", "sealed", "m1"),
 ]
 
 
