@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kgen.api import image, rendering, seeds
 from kgen.api.bundle import current_bundle
-from kgen.api.publishing import has_stub, no_stub, published_key, published_machines, recorded_bucket, to_serve
+from kgen.api.publishing import has_stub, no_stub, published_keys, published_machines, recorded_bucket, to_serve
 from kgen.config.load import load
 from kgen.emitters.stub import STUBS
 from kgen.errors import InputError, command
@@ -123,7 +123,7 @@ def _stub(cluster_file: Path, cluster: Cluster, output: Path, machine: Machine, 
     hint = f"run `{_publish(cluster_file, output, root)}`"
     if machine.name not in published_machines(root):
         raise InputError(f"{machine.name} is not published from {root}", hint)
-    if not published_key(cluster, bundle, root, machine.name):
+    if not published_keys(cluster, bundle, root, [machine.name]):
         raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)
     path = root / STUBS / f"{machine.name}.yaml.gz"
     if not has_stub(root, machine.name):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from kgen.api import image, publishing, rendering, running
+from kgen.api import image, publishing, rendering, running, seeds
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.delivering import boot_files, dnsmasq, ipxe
@@ -144,7 +144,7 @@ def prepare(
         recorded = lock.read(root)
     section = recorded.section(rendering.SECTION)
     rendering.refuse_another_cluster(section, bundle, root, store.path_for(cluster_file), cluster_file)
-    holders = _holders(loaded.cluster, recorded.section(rendering.SEED_SECTION), root)
+    holders = _holders(loaded.cluster, seeds.members_in(recorded, root))
     if unknown := [name for name in only if name not in holders]:
         hint = f"the machines are {', '.join([*holders][:20])}; `kgen seed --pool POOL --name NAME` names one of a pool"
         raise InputError(f"there is no machine {unknown[0]!r}", hint)
@@ -196,12 +196,9 @@ def _published(
     if publishing.certificate_pin(certificate.certificate) != recorded["pin"]:
         message = f"{certificate.certificate} is not the certificate that the stubs pin"
         raise InputError(message, f"give that one, or run `{again}`, and give the machines their new stubs")
-    found = {
-        name: publishing.published_key(cluster, bundle, root, name)
-        for name, holder in served.items()
-        if not holder.is_pool and name in publishing.published_machines(root)
-    }
-    if stale := [name for name, key in found.items() if not key]:
+    with_stubs = [name for name in publishing.published_machines(root) if name in served]
+    found = publishing.published_keys(cluster, bundle, root, with_stubs)
+    if stale := sorted(set(with_stubs) - set(found)):
         raise InputError(
             f"what {cluster_file} says now of {', '.join(stale[:5])} is not what is published", f"run `{again}`"
         )
@@ -362,15 +359,11 @@ class _OverError(Exception):
     """The server has ended."""
 
 
-def _holders(cluster: Cluster, seeds: lock.Section, root: Path) -> dict[str, Machine]:
+def _holders(cluster: Cluster, members: Mapping[str, str]) -> dict[str, Machine]:
     """Return what each machine's document is made of, by the machine's name: its own entry, or that of its pool.
 
-    Raises:
-        KgenError: the lock file has other facts than kgen writes.
+    ``members`` are the named machines of pools.
     """
-    members = seeds.facts.get("members", {})
-    if not isinstance(members, dict):
-        raise lock.damaged(root / lock.FILE_NAME, root)
     pools = {pool.name: pool for pool in cluster.pools}
     listed = {machine.name: machine for machine in cluster.machines}
     return listed | {name: pools[of] for name, of in members.items() if of in pools and name not in listed}

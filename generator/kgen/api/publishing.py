@@ -370,19 +370,21 @@ def to_serve(cluster_file: Path, output: Path, url: str = "https://ADDRESS:PORT"
     return command("publish", cluster_file, *words, output=output)
 
 
-def published_key(cluster: Cluster, bundle: Bundle, root: Path, machine: str) -> str:
-    """Return the key of the object that is what the cluster file says now of ``machine``; empty: it is not published.
+def published_keys(cluster: Cluster, bundle: Bundle, root: Path, machines: Collection[str]) -> dict[str, str]:
+    """Return the key of each machine's object that is published and is what the cluster file says now.
 
     `kgen status` may have recorded since that the cluster has run, which only a first boot needs to know.
     """
+    found: dict[str, str] = {}
     for each in (bundle, replace(bundle, seen_running=None)):
         pipeline = Pipeline(cluster, each)
-        (target,) = (it for it in pipeline.cluster.documents if it.name == machine)
-        payload = pipeline.payload(target)
-        key = object_of(pipeline.cluster, payload, object_text(pipeline.cluster, payload, each.seal_keys))
-        if (root / OBJECTS / key).exists():
-            return key
-    return ""
+        for machine in pipeline.cluster.documents:
+            if machine.name in machines and machine.name not in found:
+                payload = pipeline.payload(machine)
+                key = object_of(pipeline.cluster, payload, object_text(pipeline.cluster, payload, each.seal_keys))
+                if (root / OBJECTS / key).exists():
+                    found[machine.name] = key
+    return found
 
 
 def has_stub(root: Path, machine: str) -> bool:

@@ -95,10 +95,15 @@ def recorded_members(root: Path) -> Mapping[str, str]:
         KgenError: the lock file is damaged, or the disk refuses.
     """
     with disk_errors(root):
-        return _recorded(lock.read(root), root)
+        return members_in(lock.read(root), root)
 
 
-def _recorded(found: lock.Lock, root: Path) -> Mapping[str, str]:
+def members_in(found: lock.Lock, root: Path) -> Mapping[str, str]:
+    """Return what ``recorded_members`` returns, from the lock file of ``root``.
+
+    Raises:
+        KgenError: it has other facts than kgen writes.
+    """
     recorded = found.section(rendering.SEED_SECTION).facts.get("members", {})
     if not isinstance(recorded, dict):
         raise lock.damaged(root / lock.FILE_NAME, root)
@@ -116,7 +121,7 @@ def _members(
     """
     pools = [each.name for each in cluster.pools]
     listed = {each.name for each in cluster.documents}
-    recorded = _recorded(target.lock, target.root)
+    recorded = members_in(target.lock, target.root)
     if names and pool not in pools:
         raise InputError(f"there is no pool {pool!r}", f"the pools are: {', '.join(pools) or '(none)'}")
     for name in names:
