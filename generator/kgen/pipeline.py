@@ -97,10 +97,16 @@ class Pipeline:
         if too_large:
             raise DocumentTooLargeError(self.cluster, too_large)
 
-    def seeds(self, members: Mapping[str, Sequence[str]]) -> Iterator[Artifact]:
-        """Yield the NoCloud seed of every machine and pool, and of the ``members`` of each pool."""
-        setting = self._setting(frozenset(), members=members)
-        for made in self._emitted("seed", setting, self.cluster.documents):
+    def seeds(
+        self, members: Mapping[str, Sequence[str]], stubs: Mapping[str, bytes] | None = None
+    ) -> Iterator[Artifact]:
+        """Yield the NoCloud seed of every machine and pool, and of the ``members`` of each pool.
+
+        With ``stubs``, only of machines that have one, and with the stub in place of the document.
+        """
+        setting = self._setting(frozenset(), members=members, stubs=stubs)
+        machines = [each for each in self.cluster.documents if stubs is None or each.name in stubs]
+        for made in self._emitted("seed", setting, machines):
             if isinstance(made, Artifact):
                 yield made
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kgen.api import image, rendering, seeds
-from kgen.api.bundle import current_bundle
-from kgen.api.publishing import has_stub, no_stub, published_keys, published_machines, recorded_bucket, to_serve
+from kgen.api import image, publishing, rendering, seeds
+from kgen.api.publishing import NO_STUB_HINT, no_stub, published_machines, recorded_bucket, to_serve
 from kgen.config.load import load
 from kgen.emitters.stub import STUBS
 from kgen.errors import InputError, command
@@ -57,8 +56,7 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
     elif is_served and target.is_pool:
-        hint = "list its machines below `machines`, or use `userData: {secrets: sealed}`"
-        raise InputError(no_stub(target.name), hint)
+        raise InputError(no_stub(target.name), NO_STUB_HINT)
     elif is_served or (road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root))):
         path = _stub(cluster_file, cluster, output, target, is_text=road.form == "text")
         needs_role = needs_role or not is_served
@@ -76,7 +74,7 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     provider = PROVIDERS[road.provider]
     counted = provider.count(path.stat().st_size)
     if provider.limit_bytes is not None and counted > provider.limit_bytes:
-        publish = _publish(cluster_file, output, root, has_role=provider.name == "ec2")
+        publish = publishing.publish_command(cluster_file, root, provider.name)
         raise _too_large(provider, road, machine, counted, cluster, publish)
     started = replace(target, name=machine, is_pool=target.is_pool and not pool)
     head = [*_head(provider, road, cluster, started, path, counted), *_addresses(road, target)]
@@ -118,32 +116,8 @@ def _seed(cluster_file: Path, output: Path, machine: str) -> Path:
 
 def _stub(cluster_file: Path, cluster: Cluster, output: Path, machine: Machine, *, is_text: bool) -> Path:
     """Return the path of the machine's stub, whose object is what the cluster file says now."""
-    bundle = current_bundle(cluster_file, cluster, output)
-    root = output / cluster.name
-    hint = f"run `{_publish(cluster_file, output, root)}`"
-    if machine.name not in published_machines(root):
-        raise InputError(f"{machine.name} is not published from {root}", hint)
-    if not published_keys(cluster, bundle, root, [machine.name]):
-        raise InputError(f"what {cluster_file} says now of {machine.name} is not what is published", hint)
-    path = root / STUBS / f"{machine.name}.yaml.gz"
-    if not has_stub(root, machine.name):
-        raise InputError(f"{path} is not the stub that was published", hint)
-    return path.with_suffix("") if is_text else path
-
-
-def _publish(cluster_file: Path, output: Path, root: Path, *, has_role: bool = True) -> str:
-    """Return the command that publishes, to where the cluster is published already.
-
-    ``has_role``: machines of the provider can ask AWS.
-    """
-    recorded = recorded_bucket(root)
-    if recorded.get("to") == "serve":
-        return to_serve(cluster_file, output, recorded["url"])
-    if not recorded and not has_role:
-        return to_serve(cluster_file, output)
-    to_s3 = recorded.get("to", "s3") == "s3"
-    where = ("--bucket", recorded.get("bucket", "BUCKET")) if to_s3 else ("--to", recorded["to"])
-    return command("publish", cluster_file, *where, output=output)
+    publishing.stubs(cluster_file, cluster, output, [machine.name])
+    return output / cluster.name / STUBS / f"{machine.name}{'.yaml' if is_text else '.yaml.gz'}"
 
 
 def _too_large(

@@ -29,7 +29,8 @@ from kgen.pipeline import Pipeline
 from kgen.secrets_bundle.model import Bundle
 from kgen.secrets_bundle.populate import populate
 
-_DOCUMENTS = "user-data"
+_DOCUMENTS = ("user-data", "documents")
+"""Where a render has them (``kgen.user_data.document.directory``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,16 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
 
 def _root(directory: Path, cluster: str) -> Path | None:
     """Return the output directory of a cluster: ``directory`` itself or one below it."""
-    return next((each for each in (directory / cluster, directory) if (each / _DOCUMENTS).is_dir()), None)
+    return next(
+        (each for each in (directory / cluster, directory) if any((each / name).is_dir() for name in _DOCUMENTS)), None
+    )
 
 
 def _rendered(root: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield what returns the text of each rendered document, by machine."""
-    for path in sorted((root / _DOCUMENTS).glob("*.yaml.gz")):
-        yield path.name.removesuffix(".yaml.gz"), partial(_text, path)
+    for directory in _DOCUMENTS:
+        for path in sorted((root / directory).glob("*.yaml.gz")):
+            yield path.name.removesuffix(".yaml.gz"), partial(_text, path)
 
 
 def _text(path: Path) -> bytes:

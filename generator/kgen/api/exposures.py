@@ -11,7 +11,14 @@ from pathlib import Path, PurePosixPath
 
 from kgen.api import image, rendering
 from kgen.api.bundle import existing_bundle
-from kgen.api.publishing import SEALED, published_files, published_machines, recorded_bucket, url_of
+from kgen.api.publishing import (
+    SEALED,
+    published_files,
+    published_machines,
+    recorded_bucket,
+    stub_digests,
+    url_of,
+)
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import DocumentTooLargeError
@@ -29,6 +36,7 @@ from kgen.pipeline import Pipeline
 from kgen.secrets_bundle import exposure, store
 from kgen.secrets_bundle.model import Bundle
 from kgen.secrets_bundle.populate import populate
+from kgen.user_data.document import directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +135,16 @@ def _outdated(
         for each in {bundle.seen_running: bundle, None: replace(bundle, seen_running=None)}.values()
         for digest in _digests(cluster, each, named)
     }
+    in_seeds = stub_digests(root) if cluster.secrets_by_reference else known
     try:
         for name, facts in rendered.facts.get("machines", {}).items():
             if facts["sha256"] not in known:
-                yield "documents" if name in with_stubs else "userData", facts["path"]
+                is_local = name in with_stubs and PurePosixPath(facts["path"]).parent == directory(cluster)
+                yield "documents" if is_local else "userData", facts["path"]
     except lock.MALFORMED as error:
         raise lock.damaged(root / lock.FILE_NAME, root) from error
     for path, record in seeds.files.items():
-        if PurePosixPath(path).name == "user-data" and record.sha256 not in known:
+        if PurePosixPath(path).name == "user-data" and record.sha256 not in in_seeds:
             yield "seeds", path
     for machine in lab.machines if lab else ():
         if machine.document not in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -309,10 +309,24 @@ def published_machines(root: Path) -> frozenset[str]:
     Raises:
         KgenError: the lock file is damaged.
     """
-    machines = _section(root, SECTION).facts.get("machines", {})
-    if not isinstance(machines, dict):
-        raise lock.damaged(root / lock.FILE_NAME, root)
-    return frozenset(machines)
+    return frozenset(_stubs(root))
+
+
+def stub_digests(root: Path) -> frozenset[str]:
+    """Return the sha256 of the text of each stub in ``root``.
+
+    Raises:
+        KgenError: the lock file is damaged.
+    """
+    return frozenset(_stubs(root).values())
+
+
+def _stubs(root: Path) -> dict[str, str]:
+    """Return the sha256 of the text of each stub in ``root``, by machine."""
+    try:
+        return {name: str(facts["sha256"]) for name, facts in _section(root, SECTION).facts.get("machines", {}).items()}
+    except lock.MALFORMED as error:
+        raise lock.damaged(root / lock.FILE_NAME, root) from error
 
 
 def published_files(root: Path) -> frozenset[str]:
@@ -359,6 +373,9 @@ def certificate_pin(path: Path) -> str:
         raise InputError(f"{path} holds no certificate", "give the certificate of kgen serve, as PEM") from None
 
 
+NO_STUB_HINT = "list its machines below `machines`, or use `userData: {secrets: sealed}`"
+
+
 def no_stub(pool: str) -> str:
     """Return why a pool has no stub that asks `kgen serve`."""
     return f"kgen serve gives a payload once, to one machine, so the pool {pool} has no stub"
@@ -387,21 +404,49 @@ def published_keys(cluster: Cluster, bundle: Bundle, root: Path, machines: Colle
     return found
 
 
-def has_stub(root: Path, machine: str) -> bool:
-    """Return whether the stub of ``machine`` in ``root`` is whole.
+def stubs(cluster_file: Path, cluster: Cluster, output: Path, machines: Sequence[str]) -> dict[str, bytes]:
+    """Return the text of each machine's stub, whose object is what the cluster file says now.
 
     Raises:
+        InputError: a machine is not published, or not as the cluster file says; or its stub is damaged.
         KgenError: the lock file is damaged, or the disk refuses.
     """
-    path = STUBS / f"{machine}.yaml.gz"
-    record = _section(root, SECTION).files.get(str(path))
-    with disk_errors(root / path):
-        content = (root / path).read_bytes() if (root / path).exists() else b""
+    bundle = current_bundle(cluster_file, cluster, output)
+    root = output / cluster.name
+    hint = f"run `{publish_command(cluster_file, root, cluster.provider)}`"
+    digests = _stubs(root)
+    if missing := [name for name in machines if name not in digests]:
+        raise InputError(f"{missing[0]} is not published from {root}", hint)
+    published = published_keys(cluster, bundle, root, machines)
+    if changed := [name for name in machines if name not in published]:
+        raise InputError(f"what {cluster_file} says now of {changed[0]} is not what is published", hint)
+    found = {name: _text(root / STUBS / f"{name}.yaml.gz") for name in machines}
+    for name, text in found.items():
+        if hashlib.sha256(text).hexdigest() != digests[name]:
+            raise InputError(f"{root / STUBS / name}.yaml.gz is not the stub that was published", hint)
+    return found
+
+
+def _text(path: Path) -> bytes:
+    """Return the text of a stub; empty: it is missing or damaged."""
+    with disk_errors(path):
+        content = path.read_bytes() if path.exists() else b""
     try:
-        text = zlib.decompress(content, wbits=31)
+        return zlib.decompress(content, wbits=31)
     except zlib.error:
-        return False
-    return record is not None and hashlib.sha256(text).hexdigest() == record.sha256
+        return b""
+
+
+def publish_command(cluster_file: Path, root: Path, provider: str) -> str:
+    """Return the command that publishes: to where ``root`` is published, else to where machines there can ask."""
+    recorded, output = recorded_bucket(root), root.parent
+    if recorded.get("to") == "serve":
+        return to_serve(cluster_file, output, recorded["url"])
+    if not recorded and provider not in ("ec2", ""):
+        return to_serve(cluster_file, output)
+    to_s3 = recorded.get("to", "s3") == "s3"
+    where = ("--bucket", recorded.get("bucket", "BUCKET")) if to_s3 else ("--to", recorded["to"])
+    return command("publish", cluster_file, *where, output=output)
 
 
 def _objects(pipeline: Pipeline, where: Store) -> Iterator[tuple[str, int]]:

@@ -172,6 +172,9 @@ def emit(
     cluster = load(cluster_file).cluster
     bundle = populate(existing_bundle(Path(cluster_file)), cluster, datetime.now(UTC)).bundle
     if verb == "seed":
+        if cluster.secrets_by_reference:
+            message = "with `userData: {secrets: byReference}`, seeds hold the stubs that kgen publish wrote"
+            raise InputError(message, "call kgen.api.seed, which takes them from the outputs")
         yield from Pipeline(replace(cluster, provider="nocloud"), bundle).seeds({})
         return
     made = Pipeline(cluster, bundle).artifacts(review_all=review)

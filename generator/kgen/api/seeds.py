@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from kgen import __version__
-from kgen.api import image, rendering
+from kgen.api import image, publishing, rendering
 from kgen.api.bundle import current_bundle
 from kgen.config import values
 from kgen.config.load import load
@@ -45,12 +45,16 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """The seeds of a cluster; with ``check``, what would have been written. ``root`` is its output directory."""
+    """The seeds of a cluster; with ``check``, what would have been written. ``root`` is its output directory.
+
+    ``has_secrets``: the seeds hold keys and tokens, and neither stubs nor sealed payloads.
+    """
 
     root: Path
     warnings: tuple[Problem, ...]
     seeds: tuple[Seed, ...]
     changes: tuple[Change, ...]
+    has_secrets: bool
 
 
 def seed(
@@ -67,8 +71,11 @@ def seed(
     ``names`` are machines of ``pool``: each gets a seed with its name, now and at every later call, until it is in
     ``drop``. With ``check`` it only compares.
 
+    With ``userData: {secrets: byReference}`` a seed holds the stub that ``publish`` wrote.
+
     Raises:
-        ProblemsError, InputError: the cluster file, the bundle or a name is wrong, or the bundle is not up to date.
+        ProblemsError, InputError: the cluster file, the bundle or a name is wrong, the bundle is not up to date, or
+            a machine has no stub that is up to date.
         KgenError: the disk refuses, or another kgen is at work.
     """
     loaded = load(cluster_file)
@@ -76,16 +83,39 @@ def seed(
     root = output / loaded.cluster.name
     # A seed has no limit of size, and cloud-init takes plain text from it.
     cluster = replace(loaded.cluster, provider="nocloud")
+    stubs = None
+    warnings = loaded.warnings
+    if cluster.secrets_by_reference:
+        without = _without_stub(loaded.cluster, root, pool)
+        warnings += tuple(
+            Problem(str(cluster_file), 0, 0, "", "K944", publishing.no_stub(name), publishing.NO_STUB_HINT)
+            for name in without
+        )
+        wanted = [each.name for each in cluster.documents if each.name not in without]
+        stubs = publishing.stubs(cluster_file, loaded.cluster, output, wanted)
     with Output(root, rendering.SEED_SECTION, check=check) as target:
         recorded = target.lock.section(rendering.SECTION)
         rendering.refuse_another_cluster(recorded, bundle, root, store.path_for(cluster_file), cluster_file)
         pool_of = _members(target, cluster, pool, tuple(names), tuple(drop))
         members = {each.name: [name for name, of in pool_of.items() if of == each.name] for each in cluster.pools}
-        for artifact in Pipeline(cluster, bundle).seeds(members):
+        for artifact in Pipeline(cluster, bundle).seeds(members, stubs):
             target.stage(artifact)
         target.prepare({"kgen": __version__, "members": pool_of})
         seeds = tuple(_seeds(cluster, pool_of, target.files))
-        return SeedResult(root, loaded.warnings, seeds, target.commit())
+        return SeedResult(root, warnings, seeds, target.commit(), cluster.user_data_secrets == "embedded")
+
+
+def _without_stub(cluster: Cluster, root: Path, pool: str) -> tuple[str, ...]:
+    """Return the pools that have no stub where the cluster is published.
+
+    Raises:
+        InputError: ``pool`` is one.
+        KgenError: the lock file is damaged.
+    """
+    without = tuple(it.name for it in cluster.pools) if publishing.recorded_bucket(root).get("to") == "serve" else ()
+    if pool in without:
+        raise InputError(publishing.no_stub(pool), publishing.NO_STUB_HINT)
+    return without
 
 
 def recorded_members(root: Path) -> Mapping[str, str]:
@@ -145,6 +175,8 @@ def _seeds(cluster: Cluster, pool_of: Mapping[str, str], files: Mapping[str, loc
         own = [machine.name, *(name for name, of in pool_of.items() if of == machine.name)]
         for name in own if machine.is_pool else own[:1]:
             iso = DIRECTORY / f"{name}.iso"
+            if str(iso) not in files:  # a pool without a stub
+                continue
             yield Seed(
                 name=name,
                 pool=machine.name if machine.is_pool else "",

@@ -37,7 +37,7 @@ def seed(
 
     Attach the ISO to the machine as a disk: cloud-init finds it by its label, cidata. Run `kgen render` before. The
     seed of a pool fits any machine of it, but gives it no name; --pool and --name make one that does, and later runs
-    keep it.
+    keep it. With `userData: {secrets: byReference}`, run `kgen publish` before: the seed holds the stub.
     """
     from kgen import api
 
@@ -70,7 +70,8 @@ def _print(result: SeedResult) -> None:
         console.out(f"… and {len(result.seeds) - len(shown):,} more")
     console.out()
     console.out(f"{result.root / 'seed'}: {len(result.seeds):,} seeds, {len(result.changes):,} files changed")
-    console.out("next: attach each machine's ISO image as a disk and start the machine; the images contain secrets")
+    secrets = "; the images contain secrets" if result.has_secrets else ""
+    console.out(f"next: attach each machine's ISO image as a disk and start the machine{secrets}")
 
 
 def _kind(seed: Seed) -> str:

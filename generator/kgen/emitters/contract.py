@@ -25,6 +25,7 @@ class Setting:
     ``users`` are cloud-init's entries with password hashes in place. ``reviewed`` names the machines and pools that
     get files for people to read. ``kept`` finds what an earlier render compressed. ``members`` are the named machines
     of each pool. ``seal_keys`` are those of machines and pools, by name. ``store`` is where objects are published.
+    ``stubs`` are the texts that seeds hold in place of documents, by machine; None: seeds hold documents.
     """
 
     cluster: Cluster
@@ -34,6 +35,7 @@ class Setting:
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seal_keys: Mapping[str, SealKey] = field(default_factory=dict)
     store: Store | None = None
+    stubs: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,21 +26,27 @@ class SeedFiles:
     def __init__(self, setting: Setting) -> None:
         """Prepare the texts."""
         self._cluster = setting.cluster
+        self._stubs = setting.stubs
         self._texts = Texts(setting, is_text=False)
 
     def of(self, payload: Payload, member: str = "") -> dict[str, bytes]:
         """Return the files of a machine's seed; with ``member``, of the machine of this name of the payload's pool."""
-        first, shared, last = self._texts.of(payload)
         name = member or payload.name
         has_name = bool(member) or (self._cluster.set_hostname and not payload.is_pool)
         files = {
             "meta-data": _meta_data(instance_id(self._cluster, name), name if has_name else ""),
-            "user-data": shared.text(first, last),
+            "user-data": self._user_data(payload),
             "vendor-data": b"",
         }
         if payload.network:
             files["network-config"] = engine.to_yaml(payload.network).encode()
         return files
+
+    def _user_data(self, payload: Payload) -> bytes:
+        if self._stubs is not None:
+            return self._stubs[payload.name]
+        first, shared, last = self._texts.of(payload)
+        return shared.text(first, last)
 
 
 def emitter(setting: Setting) -> Emit:

@@ -1,4 +1,7 @@
-"""``user-data/<machine>.yaml.gz``: the document that the cloud gets, and the same document readable."""
+"""``user-data/<machine>.yaml.gz``: the document that the cloud gets, and the same document readable.
+
+Where the cloud gets a stub instead, they are in ``documents/``.
+"""
 
 from __future__ import annotations
 
@@ -90,8 +93,7 @@ def emitter(setting: Setting) -> Emit:
             largest_parts=size.largest_parts(payload, texts.shared(payload).content) if is_too_large else (),
         )
 
+    def _path(payload: Payload, suffix: str) -> PurePosixPath:
+        return documents.directory(cluster) / (payload.name + suffix)
+
     return emit
-
-
-def _path(payload: Payload, suffix: str) -> PurePosixPath:
-    return PurePosixPath("user-data", payload.name + suffix)

@@ -25,6 +25,7 @@ from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
 from kgen.secrets_bundle import blobs
 from kgen.secrets_bundle.model import Bundle
 from kgen.user_data import sealing
+from kgen.user_data.document import directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +153,11 @@ def places(
         is_reviewed = machine.name in reviewed
         token = f"bootstrap token {blobs.join_token(pipeline.bundle, machine.name).partition('.')[0]}"
         of_machine = [
-            *_of_machine(
-                machine,
-                payload,
-                texts,
-                found,
-                passwords,
-                token,
-                is_reviewed,
-                members,
-                published,
-                is_sealed=cluster.seals,
-            )
+            *_of_machine(cluster, machine, payload, texts, found, passwords, token, is_reviewed, members, published)
         ]
         yield from of_machine
-        yield from _of_stub(machine, passwords, published)
+        if published.keys.get(machine.name):
+            yield from _of_stub(machine, passwords, members if cluster.secrets_by_reference else None)
         if lab:
             in_seed = passwords if cluster.seals else [name for name, _ in of_machine]
             yield from _of_lab(machine, of_machine, in_seed, lab)
@@ -176,6 +167,7 @@ def places(
 
 
 def _of_machine(
+    cluster: Cluster,
     machine: Machine,
     payload: Payload,
     texts: Mapping[str, Collection[str]],
@@ -185,8 +177,6 @@ def _of_machine(
     is_reviewed: bool,
     members: Mapping[str, Sequence[str]] | None,
     published: Published,
-    *,
-    is_sealed: bool,
 ) -> Iterator[tuple[str, Place]]:
     """Yield the places of one machine: each file of it, and everything that has its whole document.
 
@@ -221,24 +211,37 @@ def _of_machine(
                     yield each, Place("bucket", f"{published.url}/{key}", machine.name)
                 if (copy := str(stub.OBJECTS / key)) in published.files:
                     yield each, Place("documents", copy, machine.name)
-            if is_sealed:
+            if cluster.seals:
                 continue
         kind: PlaceKind = "documents" if machine.name in published.machines else "userData"
-        yield each, Place(kind, f"user-data/{machine.name}.yaml.gz", machine.name)
+        yield each, Place(kind, str(directory(cluster) / f"{machine.name}.yaml.gz"), machine.name)
         if is_reviewed:
-            yield each, Place(kind, f"user-data/{machine.name}.yaml", machine.name)
-        if members is not None:
-            for name in (machine.name, *members.get(machine.name, ())):
-                yield each, Place("seeds", str(seed.DIRECTORY / name / "user-data"), name)
-                yield each, Place("seeds", str(seed.DIRECTORY / f"{name}.iso"), name)
+            yield each, Place(kind, str(directory(cluster) / f"{machine.name}.yaml"), machine.name)
+        if not cluster.secrets_by_reference:
+            yield from _of_seeds(machine, each, members)
 
 
-def _of_stub(machine: Machine, passwords: Sequence[str], published: Published) -> Iterator[tuple[str, Place]]:
-    """Yield the places of the secrets that a stub holds: cloud-init takes users from it."""
-    if published.keys.get(machine.name):
-        for each in passwords:
-            for suffix in (".yaml.gz", ".yaml"):
-                yield each, Place("userData", str(stub.STUBS / f"{machine.name}{suffix}"), machine.name)
+def _of_stub(
+    machine: Machine, passwords: Sequence[str], members: Mapping[str, Sequence[str]] | None
+) -> Iterator[tuple[str, Place]]:
+    """Yield the places of the secrets that a stub holds: cloud-init takes users from it.
+
+    ``members`` are the named machines of pools with seeds that hold the stub; None: there are no such seeds.
+    """
+    for each in passwords:
+        for suffix in (".yaml.gz", ".yaml"):
+            yield each, Place("userData", str(stub.STUBS / f"{machine.name}{suffix}"), machine.name)
+        yield from _of_seeds(machine, each, members)
+
+
+def _of_seeds(
+    machine: Machine, secret: str, members: Mapping[str, Sequence[str]] | None
+) -> Iterator[tuple[str, Place]]:
+    """Yield the places of a secret in the seeds of a machine, or of a pool and its named machines."""
+    if members is not None:
+        for name in (machine.name, *members.get(machine.name, ())):
+            yield secret, Place("seeds", str(seed.DIRECTORY / name / "user-data"), name)
+            yield secret, Place("seeds", str(seed.DIRECTORY / f"{name}.iso"), name)
 
 
 def _of_gone(pipeline: Pipeline, found: Mapping[str, Secret], published: Published) -> Iterator[tuple[str, Place]]:

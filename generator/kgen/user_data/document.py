@@ -89,6 +89,11 @@ def _compressor() -> Any:
     return zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS, memLevel=6)
 
 
+def directory(cluster: Cluster) -> PurePosixPath:
+    """Return where documents are: not in ``user-data`` if the provider never gets them, because it gets stubs."""
+    return PurePosixPath("documents" if cluster.secrets_by_reference else "user-data")
+
+
 def opening(cluster: Cluster, payload: Payload) -> str:
     """Return the beginning of a document: the comment that says what it is, and the hostname; pools set none."""
     hostname = payload.name if cluster.set_hostname and not payload.is_pool else ""
@@ -102,7 +107,7 @@ def opening(cluster: Cluster, payload: Payload) -> str:
         is_baked=cluster.runner == "baked",
         kgen=__version__,
         kubernetes=str(cluster.kubernetes_version),
-        readable=f"outputs/{cluster.name}/user-data/{payload.name}.yaml",
+        readable=f"outputs/{cluster.name}/{directory(cluster)}/{payload.name}.yaml",
         key=f"outputs/{cluster.name}/{sealing.key_file(payload.name)}",
         tree=f"outputs/{cluster.name}/nodes/{payload.name}/",
         hostname=hostname,

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from kgen import api
+from kgen.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
@@ -41,6 +44,14 @@ def test_emit_yields_what_render_writes(tmp_path):
     written = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     del written["kgen.lock.json"]
     assert emitted == written
+
+
+def test_emit_has_no_seeds_of_stubs(tmp_path):
+    cluster_file = tmp_path / "cluster.yaml"
+    cluster_file.write_text(CLUSTER + "userData: {secrets: byReference}\n")
+    api.render(cluster_file, tmp_path / "outputs")
+    with pytest.raises(InputError, match="byReference"):
+        next(iter(api.emit(cluster_file, "seed")))
 
 
 def test_the_functions_of_the_page_take_text_for_a_path(tmp_path, capsys):

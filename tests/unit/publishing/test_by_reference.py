@@ -45,7 +45,7 @@ def listed(report):
 
 def test_the_report_is_what_a_search_finds_on_disk_and_in_the_bucket(aws, kgen, here):
     (here / "prod.yaml").write_text(CLUSTER + MORE + BY_REFERENCE)
-    for words in (("render",), ("publish", "--bucket", BUCKET)):
+    for words in (("render",), ("publish", "--bucket", BUCKET), ("seed", "--pool", "workers", "--name", "w7")):
         ended = kgen(words[0], "prod.yaml", *words[1:])
         assert ended.code == 0, ended.err
     files, report = files_and_report(aws, kgen, here)
@@ -53,6 +53,26 @@ def test_the_report_is_what_a_search_finds_on_disk_and_in_the_bucket(aws, kgen, 
     assert "kms:Decrypt" in report["readers"]["bucket"]
     in_user_data = {it["kind"] for it in report["secrets"] for place in it["places"] if place["kind"] == "userData"}
     assert in_user_data == {"password hash"}
+    assert {"seed/w7/user-data", "documents/m1.yaml.gz"} < {*files}
+    assert not [path for path in files if path.startswith("user-data/")]
+
+
+def test_documents_of_before_are_no_user_data_any_more_after_a_render(aws, kgen, rendered, here):
+    assert kgen("seed", "prod.yaml").code == 0
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + BY_REFERENCE)
+    for kind in ("userData", "seeds"):
+        ended = kgen("exposure", "prod.yaml", "--fail-on", kind)
+        assert (ended.code, "K943" in ended.err) == (3, True)
+    assert kgen("seed", "prod.yaml").code == 2
+    for words in (("render", "prod.yaml"), PUBLISH, ("seed", "prod.yaml")):
+        ended = kgen(*words)
+        assert ended.code == 0, ended.err
+    ended = kgen("exposure", "prod.yaml", "--fail-on", "userData", "--fail-on", "seeds")
+    assert (ended.code, ended.err) == (0, "")
+    assert not (rendered / "user-data").exists()
+    assert kgen("unpublish", "prod.yaml").code == 0
+    ended = kgen("seed", "prod.yaml")
+    assert (ended.code, "run `kgen publish prod.yaml --bucket BUCKET`" in ended.err) == (2, True)
 
 
 def test_what_a_cluster_that_seals_publishes_is_sealed(aws, kgen, here):
@@ -158,6 +178,6 @@ def test_a_damaged_stub_is_not_attached(aws, kgen, here):
 def test_only_ec2_can_fetch_what_is_published(kgen, here):
     path = here / "prod.yaml"
     path.write_text(path.read_text() + BY_REFERENCE.replace("ec2", "hetzner"))
-    assert kgen("render", "prod.yaml").code == 0
+    assert "the provider gets stubs: `kgen publish prod.yaml --to serve --url https" in kgen("render", "prod.yaml").out
     ended = kgen("attach", "prod.yaml", "m1")
     assert (ended.code, "machines at Hetzner Cloud have no role at AWS" in ended.err) == (2, True)

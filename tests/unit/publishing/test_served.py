@@ -108,7 +108,7 @@ def test_a_machine_gets_its_payload_once(published, serving, tmp_path, suite):
     code, said = boot(published, "m1", tmp_path / "m1", python_of(suite)[:1])
     assert code == 0, said
     payload = json.loads((tmp_path / "m1/etc/kgen/payload.json").read_text())
-    whole = yaml.safe_load((published / "user-data/m1.yaml").read_text())
+    whole = yaml.safe_load((published / "documents/m1.yaml").read_text())
     (wanted,) = (each["content"] for each in whole["write_files"] if each["path"] == "/etc/kgen/payload.json")
     assert payload == json.loads(wanted)
     assert (tmp_path / "m1/etc/kgen/payload.json").stat().st_mode & 0o777 == 0o600
@@ -192,6 +192,22 @@ def test_stubs_hold_no_secret_and_are_the_same_each_time(published, kgen, url, p
     assert not (published / "publish").exists()
 
 
+def test_seeds_hold_the_stubs(published, kgen):
+    ended = kgen("seed", "prod.yaml")
+    assert ended.code == 0
+    assert "workers has no stub" in ended.err
+    assert sorted(path.name for path in (published / "seed").iterdir()) == ["m1", "m1.iso", "w1", "w1.iso"]
+    for name in ("m1", "w1"):
+        stub_of_machine = (published / f"publish/user-data/{name}.yaml").read_bytes()
+        assert (published / f"seed/{name}/user-data").read_bytes() == stub_of_machine
+        assert stub_of_machine in (published / f"seed/{name}.iso").read_bytes()
+    ended = kgen("exposure", "prod.yaml", "--fail-on", "seeds", "--fail-on", "userData")
+    assert (ended.code, ended.err) == (0, "")
+    assert "path=outputs/prod/seed/m1.iso" in kgen("attach", "prod.yaml", "m1", "--with", "virt-install").out
+    ended = kgen("seed", "prod.yaml", "--pool", "workers", "--name", "w7")
+    assert (ended.code, "the pool workers has no stub" in ended.err) == (2, True)
+
+
 def test_a_changed_cluster_must_be_published_again(published, here, kgen, pair):
     text = (here / "prod.yaml").read_text()
     (here / "prod.yaml").write_text(text.replace("role: node, address", "role: node, labels: {rack: r7}, address"))
@@ -201,6 +217,9 @@ def test_a_changed_cluster_must_be_published_again(published, here, kgen, pair):
     assert "of w1 is not what is published" in serve.err
     attached = kgen("attach", "prod.yaml", "w1")
     assert (attached.code, "kgen publish prod.yaml --to serve --url https://" in attached.err) == (2, True)
+    seeds = kgen("seed", "prod.yaml")
+    assert (seeds.code, "of w1 is not what is published" in seeds.err) == (2, True)
+    assert not (published / "seed").exists()
 
 
 @pytest.mark.parametrize(
