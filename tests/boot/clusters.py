@@ -103,7 +103,7 @@ class Cluster:
         return directory
 
     def machine(self, name: str, number: int, *, disk: str = machine_image.DISK, **size: int) -> Machine:
-        """Return machine ``name`` with a new disk and its rendered document as user-data, still off.
+        """Return machine ``name`` with a new disk and its document or published stub as user-data, still off.
 
         If the document is sealed, QEMU hands the machine its key by fw_cfg.
         """
@@ -111,7 +111,9 @@ class Cluster:
         machine.new_disk()
         if (key := self.outputs / f"sealed/{name}.key").exists():
             shutil.copy(key, machine.directory / qemu.SEAL_KEY)
-        machine.seed((self.outputs / f"user-data/{name}.yaml.gz").read_bytes(), f"i-{name}-1")
+        published = self.outputs / "publish"
+        root = published if published.exists() else self.outputs
+        machine.seed((root / f"user-data/{name}.yaml.gz").read_bytes(), f"i-{name}-1")
         self.machines[name] = machine
         return machine
 

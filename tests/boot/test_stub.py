@@ -85,7 +85,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         published = cluster.kgen("publish", "cluster.yaml", "--bucket", BUCKET)
         assert published.returncode == 0, published.stderr
         machine = cluster.machine("m1", 11, disk=machine_image.PLAIN_DISK)
-        machine.seed((cluster.outputs / "publish/user-data/m1.yaml.gz").read_bytes(), "i-m1-1")
         machine.power_on()
         yield cluster
 
