@@ -129,12 +129,7 @@ def _outdated(
     named = {pool: [*names] for pool, names in members.items()}
     for machine in lab.machines if lab else ():
         named.setdefault(machine.pool, []).append(machine.name)
-    # `kgen status` may have recorded since the render that the cluster has run, which only a first boot needs to know.
-    known = {
-        digest
-        for each in {bundle.seen_running: bundle, None: replace(bundle, seen_running=None)}.values()
-        for digest in _digests(cluster, each, named)
-    }
+    known = {digest for each in bundle.rendered_as for digest in _digests(cluster, each, named)}
     in_seeds = stub_digests(root) if cluster.secrets_by_reference else known
     try:
         for name, facts in rendered.facts.get("machines", {}).items():

@@ -388,12 +388,9 @@ def to_serve(cluster_file: Path, output: Path, url: str = "https://ADDRESS:PORT"
 
 
 def published_keys(cluster: Cluster, bundle: Bundle, root: Path, machines: Collection[str]) -> dict[str, str]:
-    """Return the key of each machine's object that is published and is what the cluster file says now.
-
-    `kgen status` may have recorded since that the cluster has run, which only a first boot needs to know.
-    """
+    """Return the key of each machine's object that is published and is what the cluster file says now."""
     found: dict[str, str] = {}
-    for each in (bundle, replace(bundle, seen_running=None)):
+    for each in bundle.rendered_as:
         pipeline = Pipeline(cluster, each)
         for machine in pipeline.cluster.documents:
             if machine.name in machines and machine.name not in found:

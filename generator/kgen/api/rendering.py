@@ -320,8 +320,7 @@ def rendered_payload(cluster_file: Path, machine: str, output: Path) -> str:
         hint = f"name the directory of the last render with --output, or run `{command('render', cluster_file)}`"
         raise InputError(f"there is no {output / cluster.name}", hint)
     bundle = populate(existing_bundle(cluster_file), cluster, datetime.now(UTC)).bundle
-    # `kgen status` may have recorded since the render that the cluster has run, which only a first boot needs to know.
-    for each in (bundle, replace(bundle, seen_running=None)):
+    for each in bundle.rendered_as:
         pipeline = Pipeline(cluster, each)
         (target,) = (it for it in pipeline.cluster.documents if it.name == machine)
         if _is_rendered(pipeline, target, output / cluster.name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from kgen.pki.plan import Request
@@ -130,6 +130,14 @@ class Bundle:
     def entries(self) -> dict[str, Entry]:
         """Return authorities and certificates by name."""
         return {**self.authorities, **self.certificates}
+
+    @property
+    def rendered_as(self) -> tuple[Bundle, ...]:
+        """Return what output that is up to date was rendered with: this bundle, or this before it was seen running.
+
+        Verbs such as `kgen status` record that between renders, and only a first boot needs to know.
+        """
+        return (self,) if self.seen_running is None else (self, replace(self, seen_running=None))
 
     @property
     def external_authorities(self) -> frozenset[str]:
