@@ -496,7 +496,7 @@ resource "vsphere_virtual_machine" @resource@ {
         "seed",
         "shell",
         "a disk with the label cidata, in a directory that libvirt's QEMU can enter",
-        "the seed has the document as plain text",
+        "the seed has the user-data as plain text",
         "virt-install --dry-run",
         "virt-install(1); cloud-init documentation, NoCloud datasource",
         """\
@@ -513,7 +513,7 @@ virt-install --name @name@ --memory 4096 --vcpus 2 --osinfo detect=on,require=of
         "seed",
         "hcl",
         "source of libvirt_volume, a disk with the label cidata",
-        "the seed has the document as plain text; the provider copies it to libvirt's storage pool",
+        "the seed has the user-data as plain text; the provider copies it to libvirt's storage pool",
         "OpenTofu with the schema of the provider 0.8.3",
         "Terraform provider dmacvicar/libvirt 0.8, libvirt_volume and libvirt_domain; examples/terraform-libvirt",
         """\
@@ -550,7 +550,7 @@ resource "libvirt_domain" @resource@ {
         "seed",
         "shell",
         "a CD with the label cidata",
-        "the seed has the document as plain text",
+        "the seed has the user-data as plain text",
         _NO_TOOL,
         "Proxmox VE, qm(1); cloud-init documentation, NoCloud datasource",
         """\
