@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kgen.api import image, publishing, rendering, seeds
-from kgen.api.publishing import NO_STUB_HINT, no_stub, published_machines, recorded_bucket, to_serve
+from kgen.api import image, published, rendering, seeds
 from kgen.config.load import load
 from kgen.emitters.stub import STUBS
 from kgen.errors import InputError, command
@@ -52,19 +51,19 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
         raise InputError(f"{machine} has a seed, and {road.tool} takes user-data", hint)
     target = rendering.find(cluster, pool or machine)
     needs_role = target.join_from == "ssm"
-    is_served = recorded_bucket(root).get("to") == "serve"
+    is_served = published.recorded_bucket(root).get("to") == "serve"
     if road.form == "seed":
         path = _seed(cluster_file, output, machine)
     elif is_served and target.is_pool:
-        raise InputError(no_stub(target.name), NO_STUB_HINT)
-    elif is_served or (road.provider == "ec2" and (cluster.secrets_by_reference or published_machines(root))):
+        raise InputError(published.no_stub(target.name), published.NO_STUB_HINT)
+    elif is_served or (road.provider == "ec2" and (cluster.secrets_by_reference or published.machines(root))):
         path = _stub(cluster_file, cluster, output, target, is_text=road.form == "text")
         needs_role = needs_role or not is_served
     elif cluster.secrets_by_reference:
         message = (
             f"userData.secrets is byReference, and machines at {PROVIDERS[road.provider].title} have no role at AWS"
         )
-        raise InputError(message, f"`{to_serve(cluster_file, output)}` writes stubs that ask kgen serve")
+        raise InputError(message, f"`{published.to_serve(cluster_file, output)}` writes stubs that ask kgen serve")
     else:
         rendering.rendered_payload(cluster_file, machine, output)
         path = root / "user-data" / f"{machine}{'.yaml' if road.form == 'text' else '.yaml.gz'}"
@@ -74,7 +73,7 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
     provider = PROVIDERS[road.provider]
     counted = provider.count(path.stat().st_size)
     if provider.limit_bytes is not None and counted > provider.limit_bytes:
-        publish = publishing.publish_command(cluster_file, root, provider.name)
+        publish = published.publish_command(cluster_file, root, provider.name)
         raise _too_large(provider, road, machine, counted, cluster, publish)
     started = replace(target, name=machine, is_pool=target.is_pool and not pool)
     head = [*_head(provider, road, cluster, started, path, counted), *_addresses(road, target)]
@@ -116,7 +115,7 @@ def _seed(cluster_file: Path, output: Path, machine: str) -> Path:
 
 def _stub(cluster_file: Path, cluster: Cluster, output: Path, machine: Machine, *, is_text: bool) -> Path:
     """Return the path of the machine's stub, whose object is what the cluster file says now."""
-    publishing.stubs(cluster_file, cluster, output, [machine.name])
+    published.stubs(cluster_file, cluster, output, [machine.name])
     return output / cluster.name / STUBS / f"{machine.name}{'.yaml' if is_text else '.yaml.gz'}"
 
 

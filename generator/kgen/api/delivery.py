@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from kgen.api import image, publishing, rendering, running, seeds
+from kgen.api import image, published, publishing, rendering, running, seeds
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.delivering import boot_files, dnsmasq, ipxe
@@ -187,17 +187,17 @@ def _published(
         InputError: they pin another certificate, or an object is not what the cluster file says now.
     """
     root = output / cluster.name
-    recorded = publishing.recorded_bucket(root)
+    recorded = published.recorded_bucket(root)
     if recorded.get("to") != "serve":
         return {}
     if certificate is None:
         raise InputError("stubs ask this server by HTTPS", "give --certificate and --key")
-    again = publishing.to_serve(cluster_file, output, recorded["url"], str(certificate.certificate))
+    again = published.to_serve(cluster_file, output, recorded["url"], str(certificate.certificate))
     if publishing.certificate_pin(certificate.certificate) != recorded["pin"]:
         message = f"{certificate.certificate} is not the certificate that the stubs pin"
         raise InputError(message, f"give that one, or run `{again}`, and give the machines their new stubs")
-    with_stubs = [name for name in publishing.published_machines(root) if name in served]
-    found = publishing.published_keys(cluster, bundle, root, with_stubs)
+    with_stubs = [name for name in published.machines(root) if name in served]
+    found = published.keys(cluster, bundle, root, with_stubs)
     if stale := sorted(set(with_stubs) - set(found)):
         raise InputError(
             f"what {cluster_file} says now of {', '.join(stale[:5])} is not what is published", f"run `{again}`"

@@ -9,16 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from kgen.api import image, rendering
+from kgen.api import image, published, rendering
 from kgen.api.bundle import existing_bundle
-from kgen.api.publishing import (
-    SEALED,
-    published_files,
-    published_machines,
-    recorded_bucket,
-    stub_digests,
-    url_of,
-)
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import DocumentTooLargeError
@@ -89,15 +81,15 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
     for name, secret in found.items():
         kind: PlaceKind = "clusterFile" if secret.is_given else bundle_kind
         lies[name][Place(kind, str(cluster_file if secret.is_given else bundle_path))] = None
-    published = _published(root, loaded.cluster)
+    there = _published(root, loaded.cluster)
     pipeline = Pipeline(loaded.cluster, bundle)
     lab = state.load(root / state.DIRECTORY)
-    for name, place in places.places(pipeline, found, reviewed, members, published, _places_of(lab)):
+    for name, place in places.places(pipeline, found, reviewed, members, there, _places_of(lab)):
         lies[name][place] = None
     report = tuple((found[name], tuple(listed)) for name, listed in lies.items())
     kinds = [kind for kind in PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
     outdated: dict[PlaceKind, tuple[str, ...]] = {}
-    for kind, path in _outdated(root, loaded.cluster, bundle, recorded, members or {}, published.machines, lab):
+    for kind, path in _outdated(root, loaded.cluster, bundle, recorded, members or {}, there.machines, lab):
         outdated[kind] = (*outdated.get(kind, ()), path)
     return ExposureReport(
         root,
@@ -130,7 +122,7 @@ def _outdated(
     for machine in lab.machines if lab else ():
         named.setdefault(machine.pool, []).append(machine.name)
     known = {digest for each in bundle.rendered_as for digest in _digests(cluster, each, named)}
-    in_seeds = stub_digests(root) if cluster.secrets_by_reference else known
+    in_seeds = published.stub_digests(root) if cluster.secrets_by_reference else known
     try:
         for name, facts in rendered.facts.get("machines", {}).items():
             if facts["sha256"] not in known:
@@ -183,13 +175,13 @@ def _places_of(lab: state.Lab | None) -> places.Lab | None:
 
 def _published(root: Path, cluster: Cluster) -> places.Published:
     """Return what may be in the bucket, by machine. Who has a stub does not get the whole document as user-data."""
-    facts = recorded_bucket(root)
+    facts = published.recorded_bucket(root)
     keys: dict[str, list[str]] = {}
     for key in facts.get("objects", ()):
         *_, machine, _ = key.split("/")
         keys.setdefault(machine, []).append(key)
     everyone = frozenset(machine.name for machine in cluster.documents)
-    machines = everyone if cluster.secrets_by_reference else published_machines(root)
-    sealed = frozenset(facts.get(SEALED, ()))
-    at_aws = url_of(facts) if facts and facts["to"] != "serve" else ""
-    return places.Published(at_aws, keys, sealed, machines, published_files(root))
+    machines = everyone if cluster.secrets_by_reference else published.machines(root)
+    sealed = frozenset(facts.get(published.SEALED, ()))
+    at_aws = published.url_of(facts) if facts and facts["to"] != "serve" else ""
+    return places.Published(at_aws, keys, sealed, machines, published.files(root))

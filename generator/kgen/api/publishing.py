@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kgen import __version__
-from kgen.api import image, launching, rendering
+from kgen.api import image, launching, published, rendering
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import StubTooLargeError
-from kgen.emitters.stub import OBJECTS, STUBS, object_key
+from kgen.emitters.stub import object_key
 from kgen.errors import InputError, command
 from kgen.model import Cluster
-from kgen.output import lock
 from kgen.output.artifacts import Artifact
 from kgen.output.disk import disk_errors
 from kgen.output.swap import Change
@@ -33,17 +30,9 @@ from kgen.publishing.places import PLACES, Place, PlaceName, Target
 from kgen.secrets_bundle import store
 from kgen.secrets_bundle.model import Bundle
 from kgen.user_data import sealing
-from kgen.user_data.stub import Store, object_text, prefix
-from kgen.user_data.stub import key as object_of
+from kgen.user_data.stub import Store, prefix
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_SLASHES = 4  # in the key of an object
-SECTION = "publish"
-"""The section of the lock file with the stubs."""
-BUCKET_SECTION = "bucket"
-"""The section of the lock file with what may be at AWS; it is written before the first object is put."""
-SEALED = "sealed"
-"""The fact of that section that lists the keys of objects whose payload is sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +95,7 @@ def publish(
     elif url or certificate:
         raise InputError("--url and --certificate are those of kgen serve", "leave them out, or give --to serve")
     root = output / cluster.name
-    recorded = recorded_bucket(root)
+    recorded = published.recorded_bucket(root)
     if recorded and (recorded["to"], recorded["bucket"]) != (to, bucket):
         where = {"s3": f"the bucket {recorded['bucket']}", "serve": "kgen serve"}.get(recorded["to"], "Secrets Manager")
         raise InputError(f"the cluster is published in {where}", f"run `{unpublish_first}` first")
@@ -124,22 +113,24 @@ def publish(
     # What this disk has is replaced; what is at AWS stays for machines with earlier stubs.
     before: dict[str, int] = recorded.get("objects", {}) if to != "serve" else {}
     objects = dict(_objects(pipeline, target.store))
-    rendering.refuse_another_cluster(_section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file)
+    rendering.refuse_another_cluster(
+        published.section(root, rendering.SECTION), bundle, root, bundle_path, cluster_file
+    )
     unknown = tuple(_unknown(target.keys(prefix(cluster)), {**before, **objects}, target.url, root))
     if not dry_run:
         # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
         facts: dict[str, Any] = {"to": to, "bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
         if to == "serve":
             facts |= {"url": wanted.url, "pin": wanted.pin}
-        sealed = {*recorded.get(SEALED, ()), *(objects if cluster.seals else ())}
-        facts |= {"objects": {**before, **objects}, **({SEALED: sorted(sealed)} if sealed else {})}
+        sealed = {*recorded.get(published.SEALED, ()), *(objects if cluster.seals else ())}
+        facts |= {"objects": {**before, **objects}, **({published.SEALED: sorted(sealed)} if sealed else {})}
         known = {**facts, **(plan.facts if plan else {})}
-        _write_section(root, BUCKET_SECTION, {**recorded, **known})
+        _write_section(root, published.BUCKET_SECTION, {**recorded, **known})
     put: list[str] = []
     kept: list[str] = []
     documents: list[DocumentInfo] = []
     stubs: dict[str, bytes] = {}
-    with Output(root, SECTION, check=dry_run) as out:
+    with Output(root, published.SECTION, check=dry_run) as out:
         for item in pipeline.published(target.store, out.kept):
             if isinstance(item, DocumentInfo):
                 documents.append(item)
@@ -162,7 +153,7 @@ def publish(
             plan.templates.make(change)
     warnings = [*target.warnings, *unknown, *(plan.warnings if plan else ())]
     if to == "serve":
-        warnings += [no_stub(pool.name) for pool in cluster.pools]
+        warnings += [published.no_stub(pool.name) for pool in cluster.pools]
     if not plan and launching.FACT in recorded:
         warnings.append("the launch templates keep their earlier stubs: --launch-templates FILE updates them")
     return PublishResult(
@@ -208,15 +199,15 @@ def unpublish(
     """
     cluster = load(cluster_file).cluster
     root = output / cluster.name
-    recorded = recorded_bucket(root)
+    recorded = published.recorded_bucket(root)
     if not recorded:
         hint = f"`{command('publish', cluster_file, '--bucket', 'BUCKET', output=output)}` does it"
         raise InputError(f"nothing is published from {root}", hint)
-    current = {object_key(PurePosixPath(path)) for path in _section(root, SECTION).files}
+    current = {object_key(PurePosixPath(path)) for path in published.section(root, published.SECTION).files}
     every = list(recorded["objects"])
     left = [key for key in every if old_only and key in current]
     removed = [key for key in every if key not in left]
-    templates = launching.to_remove(cluster, recorded, published_machines(root) if old_only else ())
+    templates = launching.to_remove(cluster, recorded, published.machines(root) if old_only else ())
     versions = launching.old_versions(cluster, recorded, templates) if old_only else {}
     if not dry_run:
         # The templates first: no machine starts with a stub whose object is gone.
@@ -224,12 +215,12 @@ def unpublish(
         there = Target(recorded["to"], recorded["bucket"], region=recorded["region"], owner=recorded["owner"])
         _place_of_objects(there, root, cluster_file).remove(set(removed), prefix(cluster))
         if not left:
-            _write_section(root, SECTION, {})
+            _write_section(root, published.SECTION, {})
         facts = {**recorded, "objects": {key: recorded["objects"][key] for key in left}}
-        if SEALED in recorded:
-            facts[SEALED] = [key for key in recorded[SEALED] if key in left]
-        _write_section(root, BUCKET_SECTION, launching.without(facts, templates) if left else {})
-    return UnpublishResult(url_of(recorded), tuple(removed), tuple(left), templates, versions)
+        if published.SEALED in recorded:
+            facts[published.SEALED] = [key for key in recorded[published.SEALED] if key in left]
+        _write_section(root, published.BUCKET_SECTION, launching.without(facts, templates) if left else {})
+    return UnpublishResult(published.url_of(recorded), tuple(removed), tuple(left), templates, versions)
 
 
 def _place_of_objects(there: Target, root: Path, cluster_file: Path) -> Place:
@@ -268,75 +259,9 @@ def policies(
     return found
 
 
-def recorded_bucket(root: Path) -> dict[str, Any]:
-    """Return what the lock file in ``root`` says of what is at AWS: place, region, key, objects; empty: nothing.
-
-    Raises:
-        KgenError: the lock file is damaged.
-    """
-    facts = dict(_section(root, BUCKET_SECTION).facts)
-    if not facts:
-        return {}
-    facts = {"to": "s3", **facts}
-    try:
-        templates = facts.get(launching.FACT, {"region": "", "names": []})
-        texts = [facts[name] for name in ("bucket", "region", "kmsKey", "owner")]
-        texts += [templates["region"], *templates["names"], *facts.get(SEALED, [])]
-        texts += [facts[name] for name in ("url", "pin") if facts["to"] == "serve"]
-        is_sound = (
-            facts["to"] in PLACES
-            and isinstance(facts["objects"], dict)
-            and all(key.count("/") == _SLASHES for key in facts["objects"])
-            and all(isinstance(text, str) for text in texts)
-        )
-    except lock.MALFORMED as error:
-        raise lock.damaged(root / lock.FILE_NAME, root) from error
-    if not is_sound:
-        raise lock.damaged(root / lock.FILE_NAME, root)
-    return facts
-
-
-def url_of(recorded: Mapping[str, Any]) -> str:
-    """Return how the names of what is recorded begin, for people."""
-    if recorded["to"] == "serve":
-        return str(recorded["url"])
-    return f"s3://{recorded['bucket']}" if recorded["to"] == "s3" else f"secretsmanager://{recorded['region']}"
-
-
-def published_machines(root: Path) -> frozenset[str]:
-    """Return the machines and pools that have a stub in ``root``.
-
-    Raises:
-        KgenError: the lock file is damaged.
-    """
-    return frozenset(_stubs(root))
-
-
-def stub_digests(root: Path) -> frozenset[str]:
-    """Return the sha256 of the text of each stub in ``root``.
-
-    Raises:
-        KgenError: the lock file is damaged.
-    """
-    return frozenset(_stubs(root).values())
-
-
-def _stubs(root: Path) -> dict[str, str]:
-    """Return the sha256 of the text of each stub in ``root``, by machine."""
-    try:
-        return {name: str(facts["sha256"]) for name, facts in _section(root, SECTION).facts.get("machines", {}).items()}
-    except lock.MALFORMED as error:
-        raise lock.damaged(root / lock.FILE_NAME, root) from error
-
-
-def published_files(root: Path) -> frozenset[str]:
-    """Return the paths of the files that the last `kgen publish` wrote in ``root``."""
-    return frozenset(_section(root, SECTION).files)
-
-
 def _unknown(there: Iterable[str], known: Collection[str], url: str, root: Path) -> Iterator[str]:
     """Yield a warning if objects are ``there`` that ``root`` does not record: nothing here would ever remove them."""
-    strange = sorted(key for key in there if key.count("/") == _SLASHES and key not in known)
+    strange = sorted(key for key in there if key.count("/") == published.SLASHES and key not in known)
     if strange:
         yield (
             f"{root} does not record {len(strange):,} objects that are there, such as {url}/{strange[0]}: they are of "
@@ -373,89 +298,11 @@ def certificate_pin(path: Path) -> str:
         raise InputError(f"{path} holds no certificate", "give the certificate of kgen serve, as PEM") from None
 
 
-NO_STUB_HINT = "list its machines below `machines`, or use `userData: {secrets: sealed}`"
-
-
-def no_stub(pool: str) -> str:
-    """Return why a pool has no stub that asks `kgen serve`."""
-    return f"kgen serve gives a payload once, to one machine, so the pool {pool} has no stub"
-
-
-def to_serve(cluster_file: Path, output: Path, url: str = "https://ADDRESS:PORT", certificate: str = "FILE") -> str:
-    """Return the command that publishes to `kgen serve`."""
-    words = ("--to", "serve", "--url", url, "--certificate", certificate)
-    return command("publish", cluster_file, *words, output=output)
-
-
-def published_keys(cluster: Cluster, bundle: Bundle, root: Path, machines: Collection[str]) -> dict[str, str]:
-    """Return the key of each machine's object that is published and is what the cluster file says now."""
-    found: dict[str, str] = {}
-    for each in bundle.rendered_as:
-        pipeline = Pipeline(cluster, each)
-        for machine in pipeline.cluster.documents:
-            if machine.name in machines and machine.name not in found:
-                payload = pipeline.payload(machine)
-                key = object_of(pipeline.cluster, payload, object_text(pipeline.cluster, payload, each.seal_keys))
-                if (root / OBJECTS / key).exists():
-                    found[machine.name] = key
-    return found
-
-
-def stubs(cluster_file: Path, cluster: Cluster, output: Path, machines: Sequence[str]) -> dict[str, bytes]:
-    """Return the text of each machine's stub, whose object is what the cluster file says now.
-
-    Raises:
-        InputError: a machine is not published, or not as the cluster file says; or its stub is damaged.
-        KgenError: the lock file is damaged, or the disk refuses.
-    """
-    bundle = current_bundle(cluster_file, cluster, output)
-    root = output / cluster.name
-    hint = f"run `{publish_command(cluster_file, root, cluster.provider)}`"
-    digests = _stubs(root)
-    if missing := [name for name in machines if name not in digests]:
-        raise InputError(f"{missing[0]} is not published from {root}", hint)
-    published = published_keys(cluster, bundle, root, machines)
-    if changed := [name for name in machines if name not in published]:
-        raise InputError(f"what {cluster_file} says now of {changed[0]} is not what is published", hint)
-    found = {name: _text(root / STUBS / f"{name}.yaml.gz") for name in machines}
-    for name, text in found.items():
-        if hashlib.sha256(text).hexdigest() != digests[name]:
-            raise InputError(f"{root / STUBS / name}.yaml.gz is not the stub that was published", hint)
-    return found
-
-
-def _text(path: Path) -> bytes:
-    """Return the text of a stub; empty: it is missing or damaged."""
-    with disk_errors(path):
-        content = path.read_bytes() if path.exists() else b""
-    try:
-        return zlib.decompress(content, wbits=31)
-    except zlib.error:
-        return b""
-
-
-def publish_command(cluster_file: Path, root: Path, provider: str) -> str:
-    """Return the command that publishes: to where ``root`` is published, else to where machines there can ask."""
-    recorded, output = recorded_bucket(root), root.parent
-    if recorded.get("to") == "serve":
-        return to_serve(cluster_file, output, recorded["url"])
-    if not recorded and provider not in ("ec2", ""):
-        return to_serve(cluster_file, output)
-    to_s3 = recorded.get("to", "s3") == "s3"
-    where = ("--bucket", recorded.get("bucket", "BUCKET")) if to_s3 else ("--to", recorded["to"])
-    return command("publish", cluster_file, *where, output=output)
-
-
 def _objects(pipeline: Pipeline, where: Store) -> Iterator[tuple[str, int]]:
     """Yield key and size of every object."""
     for item in pipeline.published(where):
         if isinstance(item, Artifact) and (key := object_key(item.path)):
             yield key, len(item.content)
-
-
-def _section(root: Path, name: str) -> lock.Section:
-    with disk_errors(root):
-        return lock.read(root).section(name)
 
 
 def _write_section(root: Path, name: str, facts: Mapping[str, Any]) -> None:

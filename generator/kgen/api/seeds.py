@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from kgen import __version__
-from kgen.api import image, publishing, rendering
+from kgen.api import image, published, rendering
 from kgen.api.bundle import current_bundle
 from kgen.config import values
 from kgen.config.load import load
@@ -88,11 +88,11 @@ def seed(
     if cluster.secrets_by_reference:
         without = _without_stub(loaded.cluster, root, pool)
         warnings += tuple(
-            Problem(str(cluster_file), 0, 0, "", "K944", publishing.no_stub(name), publishing.NO_STUB_HINT)
+            Problem(str(cluster_file), 0, 0, "", "K944", published.no_stub(name), published.NO_STUB_HINT)
             for name in without
         )
         wanted = [each.name for each in cluster.documents if each.name not in without]
-        stubs = publishing.stubs(cluster_file, loaded.cluster, output, wanted)
+        stubs = published.stubs(cluster_file, loaded.cluster, output, wanted)
     with Output(root, rendering.SEED_SECTION, check=check) as target:
         recorded = target.lock.section(rendering.SECTION)
         rendering.refuse_another_cluster(recorded, bundle, root, store.path_for(cluster_file), cluster_file)
@@ -112,9 +112,9 @@ def _without_stub(cluster: Cluster, root: Path, pool: str) -> tuple[str, ...]:
         InputError: ``pool`` is one.
         KgenError: the lock file is damaged.
     """
-    without = tuple(it.name for it in cluster.pools) if publishing.recorded_bucket(root).get("to") == "serve" else ()
+    without = tuple(it.name for it in cluster.pools) if published.recorded_bucket(root).get("to") == "serve" else ()
     if pool in without:
-        raise InputError(publishing.no_stub(pool), publishing.NO_STUB_HINT)
+        raise InputError(published.no_stub(pool), published.NO_STUB_HINT)
     return without
 
 

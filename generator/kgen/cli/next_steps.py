@@ -20,7 +20,7 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     """Yield the lines that follow ``next:``. A lone master is never to be replaced: only its disk has the data."""
     output = result.root.parent
     if result.by_reference:
-        from kgen.api.publishing import publish_command  # late: a render without stubs does not need AWS
+        from kgen.api.published import publish_command  # late: a render without stubs does not need AWS
 
         publish = publish_command(cluster_file, result.root, result.documents[0].provider)
         attach = command("attach", cluster_file, "MACHINE", output=output)
