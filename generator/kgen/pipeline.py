@@ -6,7 +6,7 @@ what the parts contain, ``emitters`` what a payload becomes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -115,14 +115,16 @@ class Pipeline:
         seeds = SeedFiles(self._setting(frozenset()))
         return lambda machine, member: seeds.of(self.payload(machine), member)
 
-    def published(self, store: Store, kept: Kept = _nothing_kept) -> Iterator[Artifact | DocumentInfo]:
-        """Yield the object of every machine and pool as it is in ``store``, and its stub.
+    def published(
+        self, store: Store, kept: Kept = _nothing_kept, only: Collection[str] | None = None
+    ) -> Iterator[Artifact | DocumentInfo]:
+        """Yield the object of every machine and pool as it is in ``store``, and its stub; with ``only``, of these.
 
         ``kgen serve`` has none for pools: a token that is good once is for one machine.
         """
         setting = self._setting(frozenset(), kept, store=store)
         machines = self.cluster.machines if store.service == "serve" else self.cluster.documents
-        yield from self._emitted("publish", setting, machines)
+        yield from self._emitted("publish", setting, [it for it in machines if only is None or it.name in only])
 
     def _setting(self, reviewed: frozenset[str], kept: Kept = _nothing_kept, **more: Any) -> Setting:
         users, seal_keys = _users(self.cluster, self.bundle), self.bundle.seal_keys

@@ -60,10 +60,7 @@ def attach(cluster_file: Path, machine: str, output: Path = image.DEFAULT_OUTPUT
         path = _stub(cluster_file, cluster, output, target, is_text=road.form == "text")
         needs_role = needs_role or not is_served
     elif cluster.secrets_by_reference:
-        message = (
-            f"userData.secrets is byReference, and machines at {PROVIDERS[road.provider].title} have no role at AWS"
-        )
-        raise InputError(message, f"`{published.to_serve(cluster_file, output)}` writes stubs that ask kgen serve")
+        raise InputError(published.no_role(road.provider), published.serve_hint(cluster_file, output))
     else:
         rendering.rendered_payload(cluster_file, machine, output)
         path = root / "user-data" / f"{machine}{'.yaml' if road.form == 'text' else '.yaml.gz'}"
@@ -106,7 +103,9 @@ def _road(cluster: Cluster, tool: str) -> Road:
 def _seed(cluster_file: Path, output: Path, machine: str) -> Path:
     """Return the path of the machine's seed, which is as `kgen seed` would write it."""
     result = seeds.seed(cluster_file, output, check=True)
-    (found,) = (each for each in result.seeds if each.name == machine)
+    found = next((each for each in result.seeds if each.name == machine), None)
+    if found is None:
+        raise InputError(f"{machine} has no seed: it is of a pool without a stub", published.NO_STUB_HINT)
     if any(change.path in (str(found.iso), f"{found.directory}/user-data") for change in result.changes):
         hint = f"run `{command('seed', cluster_file, output=output)}`"
         raise InputError(f"the seed of {machine} in {result.root} is missing or not up to date", hint)

@@ -113,9 +113,7 @@ def compare(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT, against: st
 
 def _root(directory: Path, cluster: str) -> Path | None:
     """Return the output directory of a cluster: ``directory`` itself or one below it."""
-    return next(
-        (each for each in (directory / cluster, directory) if any((each / name).is_dir() for name in _DOCUMENTS)), None
-    )
+    return next((each for each in (directory / cluster, directory) if any(_rendered(each))), None)
 
 
 def _rendered(root: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:

@@ -197,12 +197,12 @@ def _published(
         message = f"{certificate.certificate} is not the certificate that the stubs pin"
         raise InputError(message, f"give that one, or run `{again}`, and give the machines their new stubs")
     with_stubs = [name for name in published.machines(root) if name in served]
-    found = published.keys(cluster, bundle, root, with_stubs)
+    found = published.current(cluster, bundle, root, with_stubs)
     if stale := sorted(set(with_stubs) - set(found)):
         raise InputError(
             f"what {cluster_file} says now of {', '.join(stale[:5])} is not what is published", f"run `{again}`"
         )
-    return found
+    return {name: each.key for name, each in found.items()}
 
 
 def run(

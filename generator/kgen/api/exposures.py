@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from kgen.api import image, published, rendering
 from kgen.api.bundle import existing_bundle
+from kgen.api.seeds import members_in
 from kgen.config.load import load
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import DocumentTooLargeError
+from kgen.emitters.stub import DIRECTORY, object_key
 from kgen.errors import Problem, command
 from kgen.exposing import places
 from kgen.exposing.kinds import PLACE_KINDS, PlaceKind
@@ -73,7 +75,7 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
     members: dict[str, list[str]] | None = None
     if seeds.files:
         members = {}
-        for name, pool in seeds.facts.get("members", {}).items():
+        for name, pool in members_in(recorded, root).items():
             members.setdefault(pool, []).append(name)
     found = places.secrets(loaded.cluster, bundle)
     reviewed = places.reviewed_in(loaded.cluster, recorded.section(rendering.SECTION).files)
@@ -81,7 +83,10 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
     for name, secret in found.items():
         kind: PlaceKind = "clusterFile" if secret.is_given else bundle_kind
         lies[name][Place(kind, str(cluster_file if secret.is_given else bundle_path))] = None
-    there = _published(root, loaded.cluster)
+    everyone = [machine.name for machine in loaded.cluster.documents]
+    current = published.current(loaded.cluster, bundle, root, everyone)
+    old = [*_of_before(root, current)]
+    there = _published(root, loaded.cluster, frozenset(path for _, path in old))
     pipeline = Pipeline(loaded.cluster, bundle)
     lab = state.load(root / state.DIRECTORY)
     for name, place in places.places(pipeline, found, reviewed, members, there, _places_of(lab)):
@@ -89,12 +94,14 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
     report = tuple((found[name], tuple(listed)) for name, listed in lies.items())
     kinds = [kind for kind in PLACE_KINDS if any(place.kind == kind for _, listed in report for place in listed)]
     outdated: dict[PlaceKind, tuple[str, ...]] = {}
-    for kind, path in _outdated(root, loaded.cluster, bundle, recorded, members or {}, there.machines, lab):
+    stubs = {hashlib.sha256(each.stub).hexdigest() for each in current.values()}
+    of_render = _outdated(root, loaded.cluster, bundle, recorded, members or {}, there.machines, stubs, lab)
+    for kind, path in (*of_render, *old):
         outdated[kind] = (*outdated.get(kind, ()), path)
     return ExposureReport(
         root,
         loaded.cluster.provider,
-        (*loaded.warnings, *exposure.exposure(bundle_path), *_warnings(root, cluster_file, outdated)),
+        (*loaded.warnings, *exposure.exposure(bundle_path), *_warnings(root, cluster_file, loaded.cluster, outdated)),
         report,
         {kind: readers(kind, loaded.cluster) for kind in kinds},
         outdated,
@@ -108,9 +115,10 @@ def _outdated(
     recorded: lock.Lock,
     members: Mapping[str, Sequence[str]],
     with_stubs: frozenset[str],
+    stubs: Collection[str],
     lab: state.Lab | None,
 ) -> Iterator[tuple[PlaceKind, str]]:
-    """Yield kind and path of each file with a document that is another one now.
+    """Yield kind and path of each file with a document that is another one now. ``stubs``: the sha256 of present stubs.
 
     Raises:
         KgenError: the lock file has other facts than kgen writes.
@@ -122,12 +130,11 @@ def _outdated(
     for machine in lab.machines if lab else ():
         named.setdefault(machine.pool, []).append(machine.name)
     known = {digest for each in bundle.rendered_as for digest in _digests(cluster, each, named)}
-    in_seeds = published.stub_digests(root) if cluster.secrets_by_reference else known
+    in_seeds = stubs if cluster.secrets_by_reference else known
     try:
         for name, facts in rendered.facts.get("machines", {}).items():
             if facts["sha256"] not in known:
-                is_local = name in with_stubs and PurePosixPath(facts["path"]).parent == directory(cluster)
-                yield "documents" if is_local else "userData", facts["path"]
+                yield _kind(cluster, name, facts["path"], with_stubs), facts["path"]
     except lock.MALFORMED as error:
         raise lock.damaged(root / lock.FILE_NAME, root) from error
     for path, record in seeds.files.items():
@@ -136,6 +143,24 @@ def _outdated(
     for machine in lab.machines if lab else ():
         if machine.document not in known:
             yield "lab", str(PurePosixPath(state.DIRECTORY, machine.name, SEED))
+
+
+def _kind(cluster: Cluster, machine: str, path: str, with_stubs: Collection[str]) -> PlaceKind:
+    """Return the kind of a document of an earlier render: nobody attaches those of machines with stubs."""
+    if PurePosixPath(path).parent == directory(replace(cluster, user_data_secrets="byReference")):
+        return "documents"
+    return "documents" if machine in with_stubs and not cluster.secrets_by_reference else "userData"
+
+
+def _of_before(root: Path, current: Mapping[str, published.Current]) -> Iterator[tuple[PlaceKind, str]]:
+    """Yield kind and path of each object and stub on this disk that is not what `kgen publish` would write now."""
+    keys = {each.key for each in current.values()} | {*published.recorded_bucket(root).get(published.SEALED, ())}
+    for path in sorted(published.files(root)):
+        key = object_key(PurePosixPath(path))
+        if key and key not in keys:
+            yield "documents", path
+        elif not key and PurePosixPath(path).name.removesuffix(".gz").removesuffix(".yaml") not in current:
+            yield "userData", path
 
 
 def _digests(cluster: Cluster, bundle: Bundle, named: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -154,12 +179,20 @@ def _digests(cluster: Cluster, bundle: Bundle, named: Mapping[str, Sequence[str]
             yield hashlib.sha256(seed_files(machine, name)["user-data"]).hexdigest()
 
 
-def _warnings(root: Path, cluster_file: Path, outdated: Mapping[PlaceKind, Sequence[str]]) -> Iterator[Problem]:
+def _warnings(
+    root: Path, cluster_file: Path, cluster: Cluster, outdated: Mapping[PlaceKind, Sequence[str]]
+) -> Iterator[Problem]:
+    render, seed = (command(verb, cluster_file, output=root.parent) for verb in ("render", "seed"))
+    publish = published.publish_command(cluster_file, root, cluster.provider)
     for kind, paths in outdated.items():
         more = f", and {len(paths) - 1:,} more of such files," if len(paths) > 1 else ""
         message = f"this file{more} would be another one now: it may hold secrets that are not in the report"
-        again = command("seed" if kind == "seeds" else "render", cluster_file, output=root.parent)
-        hint = "run `kgen lab down`, and `kgen lab up` again" if kind == "lab" else f"run `{again}`"
+        if kind == "lab":
+            hint = "run `kgen lab down`, and `kgen lab up` again"
+        elif kind == "seeds":
+            hint = f"run `{publish}`, then `{seed}`" if cluster.secrets_by_reference else f"run `{seed}`"
+        else:
+            hint = f"run `{publish}`" if paths[0].startswith(f"{DIRECTORY}/") else f"run `{render}`"
         yield Problem(str(root / paths[0]), 0, 0, "", "K943", message, hint)
 
 
@@ -173,15 +206,21 @@ def _places_of(lab: state.Lab | None) -> places.Lab | None:
     return places.Lab(PurePosixPath(state.DIRECTORY, state.KUBECONFIG), machines)
 
 
-def _published(root: Path, cluster: Cluster) -> places.Published:
-    """Return what may be in the bucket, by machine. Who has a stub does not get the whole document as user-data."""
+def _published(root: Path, cluster: Cluster, of_before: frozenset[str]) -> places.Published:
+    """Return what may be in the bucket, by machine. Who has a stub does not get the whole document as user-data.
+
+    ``of_before`` are the files of earlier contents on this disk.
+    """
     facts = published.recorded_bucket(root)
     keys: dict[str, list[str]] = {}
     for key in facts.get("objects", ()):
         *_, machine, _ = key.split("/")
         keys.setdefault(machine, []).append(key)
-    everyone = frozenset(machine.name for machine in cluster.documents)
-    machines = everyone if cluster.secrets_by_reference else published.machines(root)
+    # As `kgen attach` gives them out: at AWS, only machines of EC2 have a role.
+    can_fetch = facts.get("to") == "serve" or cluster.provider in ("ec2", "")
+    machines = published.machines(root) if can_fetch else frozenset()
+    if cluster.secrets_by_reference:
+        machines = frozenset(machine.name for machine in cluster.documents)
     sealed = frozenset(facts.get(published.SEALED, ()))
     at_aws = published.url_of(facts) if facts and facts["to"] != "serve" else ""
-    return places.Published(at_aws, keys, sealed, machines, published.files(root))
+    return places.Published(at_aws, keys, sealed, machines, published.files(root) - of_before)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kgen.api import launching
 from kgen.api.bundle import current_bundle
-from kgen.emitters.stub import OBJECTS, STUBS
+from kgen.emitters.contract import DocumentInfo
+from kgen.emitters.stub import OBJECTS, STUBS, object_key
 from kgen.errors import InputError, command
+from kgen.facts.providers import PROVIDERS
 from kgen.model import Cluster
 from kgen.output import lock
+from kgen.output.artifacts import Artifact
 from kgen.output.disk import disk_errors
 from kgen.pipeline import Pipeline
 from kgen.publishing.places import PLACES
 from kgen.secrets_bundle.model import Bundle
-from kgen.user_data.stub import key as object_of
-from kgen.user_data.stub import object_text
+from kgen.user_data.stub import Store
 
 SECTION = "publish"
 """The section of the lock file with the stubs."""
@@ -45,7 +48,7 @@ def recorded_bucket(root: Path) -> dict[str, Any]:
         templates = facts.get(launching.FACT, {"region": "", "names": []})
         texts = [facts[name] for name in ("bucket", "region", "kmsKey", "owner")]
         texts += [templates["region"], *templates["names"], *facts.get(SEALED, [])]
-        texts += [facts[name] for name in ("url", "pin") if facts["to"] == "serve"]
+        texts += [facts[name] for name in ("url", "pin") if facts["to"] == "serve"] + [facts.get("endpoint", "")]
         is_sound = (
             facts["to"] in PLACES
             and isinstance(facts["objects"], dict)
@@ -75,15 +78,6 @@ def machines(root: Path) -> frozenset[str]:
     return frozenset(_stubs(root))
 
 
-def stub_digests(root: Path) -> frozenset[str]:
-    """Return the sha256 of the text of each stub in ``root``.
-
-    Raises:
-        KgenError: the lock file is damaged.
-    """
-    return frozenset(_stubs(root).values())
-
-
 def _stubs(root: Path) -> dict[str, str]:
     """Return the sha256 of the text of each stub in ``root``, by machine."""
     try:
@@ -111,22 +105,50 @@ def to_serve(cluster_file: Path, output: Path, url: str = "https://ADDRESS:PORT"
     return command("publish", cluster_file, *words, output=output)
 
 
-def keys(cluster: Cluster, bundle: Bundle, root: Path, wanted: Collection[str]) -> dict[str, str]:
-    """Return the key of each ``wanted`` machine's object, if it is published and is what the cluster file says now."""
-    found: dict[str, str] = {}
-    for each in bundle.rendered_as:
-        pipeline = Pipeline(cluster, each)
-        for machine in pipeline.cluster.documents:
-            if machine.name in wanted and machine.name not in found:
-                payload = pipeline.payload(machine)
-                key = object_of(pipeline.cluster, payload, object_text(pipeline.cluster, payload, each.seal_keys))
-                if (root / OBJECTS / key).exists():
-                    found[machine.name] = key
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What is published of a machine, and is what the cluster file says now: the object's key, the stub's text."""
+
+    key: str
+    stub: bytes = field(repr=False)
+
+
+def current(cluster: Cluster, bundle: Bundle, root: Path, wanted: Collection[str]) -> dict[str, Current]:
+    """Return what is current of ``wanted`` machines and pools. The files of the stubs are not looked at.
+
+    Raises:
+        KgenError: the lock file is damaged, or the disk refuses.
+    """
+    recorded, digests = recorded_bucket(root), _stubs(root)
+    found: dict[str, Current] = {}
+    for each in bundle.rendered_as if recorded else ():
+        made = Pipeline(cluster, each).published(_store(recorded, each), kept=lambda path, text: text, only=wanted)
+        for name, one in _by_machine(made):
+            if (root / OBJECTS / one.key).exists() and hashlib.sha256(one.stub).hexdigest() == digests.get(name):
+                found.setdefault(name, one)
     return found
 
 
+def _by_machine(made: Iterable[Artifact | DocumentInfo]) -> Iterator[tuple[str, Current]]:
+    key, text = "", b""
+    for item in made:
+        if isinstance(item, DocumentInfo):  # it follows the files
+            yield item.machine, Current(key, text)
+        else:
+            key = object_key(item.path) or key
+            text = item.digest_of or text
+
+
+def _store(recorded: Mapping[str, Any], bundle: Bundle) -> Store:
+    """Return where the stubs of what is recorded fetch from."""
+    if recorded["to"] == "serve":
+        secret = bundle.service_account.key
+        return Store(recorded["url"], service="serve", pin=recorded["pin"], secret=secret)
+    return Store(recorded.get("endpoint", ""), recorded["region"], recorded["to"])
+
+
 def stubs(cluster_file: Path, cluster: Cluster, output: Path, wanted: Sequence[str]) -> dict[str, bytes]:
-    """Return the text of the stub of each ``wanted`` machine, whose object is what the cluster file says now.
+    """Return the text of the stub of each ``wanted`` machine, which is what the cluster file says now.
 
     Raises:
         InputError: a machine is not published, or not as the cluster file says; or its stub is damaged.
@@ -135,27 +157,41 @@ def stubs(cluster_file: Path, cluster: Cluster, output: Path, wanted: Sequence[s
     bundle = current_bundle(cluster_file, cluster, output)
     root = output / cluster.name
     hint = f"run `{publish_command(cluster_file, root, cluster.provider)}`"
-    digests = _stubs(root)
-    if missing := [name for name in wanted if name not in digests]:
+    there = machines(root)
+    if missing := [name for name in wanted if name not in there]:
         raise InputError(f"{missing[0]} is not published from {root}", hint)
-    published = keys(cluster, bundle, root, wanted)
-    if changed := [name for name in wanted if name not in published]:
+    found = current(cluster, bundle, root, wanted)
+    if changed := [name for name in wanted if name not in found]:
         raise InputError(f"what {cluster_file} says now of {changed[0]} is not what is published", hint)
-    found = {name: _text(root / STUBS / f"{name}.yaml.gz") for name in wanted}
-    for name, text in found.items():
-        if hashlib.sha256(text).hexdigest() != digests[name]:
-            raise InputError(f"{root / STUBS / name}.yaml.gz is not the stub that was published", hint)
-    return found
+    for name in wanted:
+        path = root / STUBS / f"{name}.yaml.gz"
+        if not _text(path) == _plain(path.with_suffix("")) == found[name].stub:
+            raise InputError(f"{path} is not the stub that was published", hint)
+    return {name: found[name].stub for name in wanted}
+
+
+def _plain(path: Path) -> bytes:
+    """Return the content of a file; empty: it is missing."""
+    with disk_errors(path):
+        return path.read_bytes() if path.exists() else b""
 
 
 def _text(path: Path) -> bytes:
     """Return the text of a stub; empty: it is missing or damaged."""
-    with disk_errors(path):
-        content = path.read_bytes() if path.exists() else b""
     try:
-        return zlib.decompress(content, wbits=31)
+        return zlib.decompress(_plain(path), wbits=31)
     except zlib.error:
         return b""
+
+
+def no_role(provider: str) -> str:
+    """Return why machines at a provider cannot fetch what is published at AWS."""
+    return f"userData.secrets is byReference, and machines at {PROVIDERS[provider].title} have no role at AWS"
+
+
+def serve_hint(cluster_file: Path, output: Path) -> str:
+    """Return the advice for machines that cannot fetch from AWS."""
+    return f"`{to_serve(cluster_file, output)}` writes stubs that ask kgen serve"
 
 
 def publish_command(cluster_file: Path, root: Path, provider: str) -> str:
@@ -165,9 +201,15 @@ def publish_command(cluster_file: Path, root: Path, provider: str) -> str:
         return to_serve(cluster_file, output, recorded["url"])
     if not recorded and provider not in ("ec2", ""):
         return to_serve(cluster_file, output)
-    to_s3 = recorded.get("to", "s3") == "s3"
-    where = ("--bucket", recorded.get("bucket", "BUCKET")) if to_s3 else ("--to", recorded["to"])
-    return command("publish", cluster_file, *where, output=output)
+    given = {
+        "--bucket": "" if recorded.get("to") == "secretsmanager" else recorded.get("bucket", "BUCKET"),
+        "--to": recorded["to"] if recorded.get("to") == "secretsmanager" else "",
+        "--region": recorded["region"] if recorded.get("to") == "secretsmanager" else "",
+        "--kms-key": recorded.get("kmsKey", ""),
+        "--bucket-owner": recorded.get("owner", ""),
+    }
+    words = (word for option, value in given.items() if value for word in (option, value))
+    return command("publish", cluster_file, *words, output=output)
 
 
 def section(root: Path, name: str) -> lock.Section:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from kgen import __version__
 from kgen.api import image, launching, published, rendering
@@ -120,8 +121,7 @@ def publish(
     if not dry_run:
         # Recorded before the first object is put, so that `kgen unpublish` also removes what a failed run put.
         facts: dict[str, Any] = {"to": to, "bucket": bucket, "region": target.region, "kmsKey": kms_key, "owner": owner}
-        if to == "serve":
-            facts |= {"url": wanted.url, "pin": wanted.pin}
+        facts |= {"url": wanted.url, "pin": wanted.pin} if to == "serve" else {"endpoint": target.store.url}
         sealed = {*recorded.get(published.SEALED, ()), *(objects if cluster.seals else ())}
         facts |= {"objects": {**before, **objects}, **({published.SEALED: sorted(sealed)} if sealed else {})}
         known = {**facts, **(plan.facts if plan else {})}
@@ -336,7 +336,7 @@ def _server(cluster: Cluster, url: str, certificate: Path | None, launch_templat
     Raises:
         InputError: one is missing, launch templates are wanted, or the cluster lists no machine.
     """
-    if not url.startswith("https://") or certificate is None:
+    if not _is_server(url) or certificate is None:
         hint = "give --url https://ADDRESS:PORT, as machines reach it, and --certificate FILE"
         raise InputError("the stubs must know the address and the certificate of kgen serve", hint)
     if launch_templates:
@@ -345,3 +345,14 @@ def _server(cluster: Cluster, url: str, certificate: Path | None, launch_templat
         hint = "list the machines below `machines`, or use `userData: {secrets: sealed}` for pools"
         raise InputError("kgen serve gives a payload once, to one machine, and the cluster file lists none", hint)
     return url.rstrip("/"), certificate_pin(certificate)
+
+
+def _is_server(url: str) -> bool:
+    """Return whether ``url`` is that of an HTTPS server, and of nothing below it."""
+    try:
+        parts = urlsplit(url)
+        is_port = parts.port != 0
+    except ValueError:
+        return False
+    where = f"https://{parts.netloc}"
+    return is_port and bool(parts.hostname) and "@" not in url and url.isprintable() and url in (where, f"{where}/")

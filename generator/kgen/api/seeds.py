@@ -86,7 +86,7 @@ def seed(
     stubs = None
     warnings = loaded.warnings
     if cluster.secrets_by_reference:
-        without = _without_stub(loaded.cluster, root, pool)
+        without = _without_stub(cluster_file, loaded.cluster, root, pool)
         warnings += tuple(
             Problem(str(cluster_file), 0, 0, "", "K944", published.no_stub(name), published.NO_STUB_HINT)
             for name in without
@@ -105,14 +105,17 @@ def seed(
         return SeedResult(root, warnings, seeds, target.commit(), cluster.user_data_secrets == "embedded")
 
 
-def _without_stub(cluster: Cluster, root: Path, pool: str) -> tuple[str, ...]:
+def _without_stub(cluster_file: Path, cluster: Cluster, root: Path, pool: str) -> tuple[str, ...]:
     """Return the pools that have no stub where the cluster is published.
 
     Raises:
-        InputError: ``pool`` is one.
+        InputError: ``pool`` is one, or machines of the provider cannot fetch from there.
         KgenError: the lock file is damaged.
     """
-    without = tuple(it.name for it in cluster.pools) if published.recorded_bucket(root).get("to") == "serve" else ()
+    place = published.recorded_bucket(root).get("to", "")
+    if place not in ("", "serve") and cluster.provider not in ("", "ec2"):
+        raise InputError(published.no_role(cluster.provider), published.serve_hint(cluster_file, root.parent))
+    without = tuple(it.name for it in cluster.pools) if place == "serve" else ()
     if pool in without:
         raise InputError(published.no_stub(pool), published.NO_STUB_HINT)
     return without

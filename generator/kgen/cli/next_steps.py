@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgen.errors import command
+from kgen.facts.providers_roads import NOCLOUD
 
 if TYPE_CHECKING:
     from kgen.api import RenderResult
@@ -19,12 +20,15 @@ MOST_NAMES = 5
 def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     """Yield the lines that follow ``next:``. A lone master is never to be replaced: only its disk has the data."""
     output = result.root.parent
-    if result.by_reference:
+    seed = command("seed", cluster_file, output=output)
+    if result.by_reference and result.changes:
         from kgen.api.published import publish_command  # late: a render without stubs does not need AWS
 
-        publish = publish_command(cluster_file, result.root, result.documents[0].provider)
+        provider = result.documents[0].provider
+        publish = publish_command(cluster_file, result.root, provider)
         attach = command("attach", cluster_file, "MACHINE", output=output)
-        yield f"the provider gets stubs: `{publish}`, then `{attach}`"
+        then = f"`{seed}` and `{attach}`" if provider == NOCLOUD else f"`{attach}`"
+        yield f"the provider gets stubs: `{publish}`, then {then}"
     if result.seals:
         yield f"each machine needs its key, {result.root}/sealed/MACHINE.key: `kgen docs sealed-user-data` has the ways"
     if result.has_run and result.new_tokens:
@@ -75,7 +79,8 @@ def next_steps(result: RenderResult, cluster_file: Path) -> Iterator[str]:
     if gone:
         yield f"  {_listed(gone)}: switch off and `kubectl delete node`"
     if result.has_seeds:
-        yield f"  seeds: `{command('seed', cluster_file, output=output)}` writes the new user-data into them"
+        when = ", after `kgen publish`" if result.by_reference else ""
+        yield f"  seeds: `{seed}` writes the new user-data into them{when}"
     if result.has_bridge:
         yield f"  where only routes changed: `{command('routes', cluster_file)}`"
 

@@ -11,8 +11,9 @@ from pathlib import PurePosixPath
 
 from kgen import engine
 from kgen.emitters.contract import DocumentInfo, Emit, Setting
-from kgen.facts.providers import PROVIDERS
+from kgen.facts.providers import PROVIDERS, Provider
 from kgen.firstboot import program
+from kgen.model import Cluster
 from kgen.output.artifacts import Artifact
 from kgen.payload import Payload
 from kgen.user_data import document as documents
@@ -50,10 +51,15 @@ class Texts:
         return self._parts[key]
 
 
+def receiver(cluster: Cluster) -> Provider | None:
+    """Return the provider that gets the documents; None: the cluster file names none, or it gets stubs instead."""
+    return None if cluster.secrets_by_reference else PROVIDERS.get(cluster.provider)
+
+
 def emitter(setting: Setting) -> Emit:
     """Return the function that makes a machine's document."""
     cluster = setting.cluster
-    provider = PROVIDERS.get(cluster.provider)
+    provider = receiver(cluster)
     is_text = not size.takes_gzip(provider)
     texts = Texts(setting, is_text=is_text)
 
@@ -63,7 +69,7 @@ def emitter(setting: Setting) -> Emit:
         path = _path(payload, ".yaml.gz")
         compressed = setting.kept(path, content)
         document = Document(content, compressed) if compressed else None
-        if document is None or not (cluster.secrets_by_reference or size.fits(document, provider)):
+        if document is None or not size.fits(document, provider):
             document = shared.document(first, last)
         info = _info(payload, document)
         yield Artifact(path, document.compressed, digest_of=document.text)
@@ -76,8 +82,7 @@ def emitter(setting: Setting) -> Emit:
 
     def _info(payload: Payload, document: Document) -> DocumentInfo:
         encoding, counted = size.counted(document, provider)
-        # By reference, the provider gets a stub instead.
-        limit = provider.limit_bytes if provider and not cluster.secrets_by_reference else None
+        limit = provider.limit_bytes if provider else None
         is_too_large = limit is not None and counted > limit
         return DocumentInfo(
             machine=payload.name,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from kgen.content import kubeconfig
 from kgen.content.files import environment_quoted
-from kgen.emitters import cluster_files, review_tree, seed, stub
+from kgen.emitters import cluster_files, review_tree, seed, stub, user_data
 from kgen.exposing import powers
 from kgen.exposing.kinds import PlaceKind
 from kgen.exposing.powers import Reach
@@ -24,7 +24,7 @@ from kgen.pipeline import Pipeline
 from kgen.pki.table import SERVICE_ACCOUNT_FILES, certificates
 from kgen.secrets_bundle import blobs
 from kgen.secrets_bundle.model import Bundle
-from kgen.user_data import sealing
+from kgen.user_data import sealing, size
 from kgen.user_data.document import directory
 
 
@@ -58,7 +58,7 @@ class Published:
     """What is published: the keys of each machine's objects. ``url`` begins their names at AWS; empty: none is there.
 
     ``sealed`` are those of the keys whose objects hold no secret. ``machines`` have stubs as user-data; ``files`` are
-    the copies of objects on this disk.
+    stubs and copies of objects on this disk, without those that are of before.
     """
 
     url: str = ""
@@ -156,8 +156,7 @@ def places(
             *_of_machine(cluster, machine, payload, texts, found, passwords, token, is_reviewed, members, published)
         ]
         yield from of_machine
-        if published.keys.get(machine.name):
-            yield from _of_stub(machine, passwords, members if cluster.secrets_by_reference else None)
+        yield from _of_stub(machine, passwords, published, members if cluster.secrets_by_reference else None)
         if lab:
             in_seed = passwords if cluster.seals else [name for name, _ in of_machine]
             yield from _of_lab(machine, of_machine, in_seed, lab)
@@ -215,22 +214,23 @@ def _of_machine(
                 continue
         kind: PlaceKind = "documents" if machine.name in published.machines else "userData"
         yield each, Place(kind, str(directory(cluster) / f"{machine.name}.yaml.gz"), machine.name)
-        if is_reviewed:
+        if is_reviewed or not size.takes_gzip(user_data.receiver(cluster)):
             yield each, Place(kind, str(directory(cluster) / f"{machine.name}.yaml"), machine.name)
         if not cluster.secrets_by_reference:
             yield from _of_seeds(machine, each, members)
 
 
 def _of_stub(
-    machine: Machine, passwords: Sequence[str], members: Mapping[str, Sequence[str]] | None
+    machine: Machine, passwords: Sequence[str], published: Published, members: Mapping[str, Sequence[str]] | None
 ) -> Iterator[tuple[str, Place]]:
     """Yield the places of the secrets that a stub holds: cloud-init takes users from it.
 
     ``members`` are the named machines of pools with seeds that hold the stub; None: there are no such seeds.
     """
-    for each in passwords:
-        for suffix in (".yaml.gz", ".yaml"):
-            yield each, Place("userData", str(stub.STUBS / f"{machine.name}{suffix}"), machine.name)
+    files = [str(stub.STUBS / f"{machine.name}{suffix}") for suffix in (".yaml.gz", ".yaml")]
+    for each in passwords if published.files.issuperset(files) else ():
+        for path in files:
+            yield each, Place("userData", path, machine.name)
         yield from _of_seeds(machine, each, members)
 
 

@@ -289,6 +289,12 @@ def test_a_file_that_the_revision_has_under_another_name(kgen, rendered, here, g
     assert (ended.code, "new.yaml is not in git's HEAD" in ended.err) == (2, True)
 
 
+def test_a_directory_without_rendered_documents_is_none(kgen, rendered, here):
+    (here / "home/documents").mkdir(parents=True)
+    ended = kgen("diff", "prod.yaml", "--against", "home")
+    assert (ended.code, "is neither a directory with rendered documents" in ended.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     "more",
     [

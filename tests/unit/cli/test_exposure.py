@@ -83,6 +83,21 @@ def test_the_report_is_what_a_search_finds(kgen, here, case):
     assert found == listed
 
 
+@pytest.mark.parametrize("more", ["", "userData: {secrets: byReference}\n"])
+def test_every_plain_document_of_many_is_in_the_report(kgen, here, more):
+    nodes = "".join(f"  - {{name: n{i}, role: node, address: 10.0.1.{i}}}\n" for i in range(1, 102))
+    text = CLUSTER.replace("pools:", f"{nodes}pools:").replace("api.example", "api.prod.example")
+    (here / "prod.yaml").write_text(text + "provider: digitalocean\n" + more)
+    ended = kgen("render", "prod.yaml")
+    assert ended.code == 0, ended.err
+    root = here / "outputs/prod"
+    on_disk = {str(path.relative_to(root)) for name in ("user-data", "documents") for path in (root / name).glob("*")}
+    report = json.loads(kgen("exposure", "prod.yaml", "--json").out)
+    places = {place["path"] for each in report["secrets"] for place in each["places"]}
+    assert on_disk == {path for path in places if path.startswith(("user-data/", "documents/"))}
+    assert ("user-data/n101.yaml" in on_disk) == (not more)
+
+
 def test_the_key_of_a_requested_certificate_is_in_the_report(kgen, rendered, here):
     path = here / "prod.secrets.yaml"
     bundle = yaml.safe_load(path.read_text())

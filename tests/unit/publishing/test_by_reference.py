@@ -173,6 +173,45 @@ def test_a_damaged_stub_is_not_attached(aws, kgen, here):
     assert kgen(*PUBLISH).code == 0
     assert path.read_bytes() == whole
     assert kgen("attach", "prod.yaml", "m1", "--with", "aws").code == 0
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + BY_REFERENCE)
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
+    for content in (b"junk", None):
+        plain = path.with_suffix("")
+        plain.unlink() if content is None else plain.write_bytes(content)
+        ended = kgen("attach", "prod.yaml", "m1")
+        assert (ended.code, "m1.yaml.gz is not the stub that was published" in ended.err) == (2, True)
+
+
+def test_the_command_to_publish_again_names_the_same_place_and_key(aws, kgen, here):
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + BY_REFERENCE)
+    assert kgen("render", "prod.yaml").code == 0
+    key = "arn:aws:kms:eu-central-1:111122223333:key/0"
+    for words in (
+        ("--bucket", BUCKET, "--kms-key", key, "--bucket-owner", "123456789012"),
+        ("--to", "secretsmanager", "--region", "us-west-2", "--kms-key", key),
+    ):
+        ended = kgen("publish", "prod.yaml", *words)
+        assert ended.code == 0, ended.err
+        ended = kgen("render", "prod.yaml", "--new-cluster")
+        assert f"`kgen publish prod.yaml {' '.join(words)}`" in ended.out
+        assert kgen("unpublish", "prod.yaml").code == 0
+
+
+def test_seeds_of_machines_without_a_role_hold_no_stub_that_asks_aws(aws, kgen, here):
+    path = here / "prod.yaml"
+    path.write_text(path.read_text() + BY_REFERENCE.replace("ec2", "nocloud"))
+    assert "then `kgen seed prod.yaml` and `kgen attach prod.yaml MACHINE`" in kgen("render", "prod.yaml").out
+    assert kgen(*PUBLISH).code == 0
+    ended = kgen("seed", "prod.yaml")
+    assert (ended.code, "have no role at AWS" in ended.err) == (2, True)
+    assert "`kgen publish prod.yaml --to serve --url https://ADDRESS:PORT --certificate FILE`" in ended.err
+
+
+def test_who_cannot_fetch_from_aws_gets_the_whole_document(aws, kgen, here):
+    (here / "prod.yaml").write_text((here / "prod.yaml").read_text() + "provider: openstack\n")
+    assert kgen("render", "prod.yaml").code == kgen(*PUBLISH).code == 0
+    assert "outputs/prod/user-data/m1.yaml.gz" in kgen("attach", "prod.yaml", "m1").out
+    assert kgen("exposure", "prod.yaml", "--fail-on", "userData").code == 3
 
 
 def test_only_ec2_can_fetch_what_is_published(kgen, here):

@@ -208,6 +208,46 @@ def test_seeds_hold_the_stubs(published, kgen):
     assert (ended.code, "the pool workers has no stub" in ended.err) == (2, True)
 
 
+def test_a_stub_that_would_be_another_one_now_is_not_given_out(published, here, kgen, pair):
+    """What cloud-init takes from the stub is in no object, so its key stays."""
+    path = here / "prod.yaml"
+    path.write_text(path.read_text() + "users: [{name: ops, hashed_passwd: $6$salt$once}]\n")
+    words = ("--to", "serve", "--url", "https://10.0.0.2:8443", "--certificate", str(pair[0]))
+    for verb in (("render",), ("publish", *words), ("seed",)):
+        assert kgen(verb[0], "prod.yaml", *verb[1:]).code == 0
+    path.write_text(path.read_text().partition("users:")[0])
+    assert kgen("render", "prod.yaml").code == 0
+    serve = ("serve", "prod.yaml", "--listen", "127.0.0.1:0", "--certificate", str(pair[0]), "--key", str(pair[1]))
+    for verb in (("seed", "prod.yaml"), ("seed", "prod.yaml", "--check"), ("attach", "prod.yaml", "m1"), serve):
+        ended = kgen(*verb)
+        assert (ended.code, "is not what is published" in ended.err) == (2, True), ended.err
+    ended = kgen("exposure", "prod.yaml", "--json", "--fail-on", "userData", "--fail-on", "seeds")
+    assert ended.code == 3
+    outdated = json.loads(ended.out)["outdated"]
+    assert {"publish/user-data/m1.yaml", "publish/user-data/w1.yaml.gz"} < {*outdated["userData"]}
+    assert {*outdated["seeds"]} == {"seed/m1/user-data", "seed/w1/user-data"}
+    assert kgen("publish", "prod.yaml", *words).code == kgen("seed", "prod.yaml").code == 0
+    ended = kgen("exposure", "prod.yaml", "--fail-on", "userData", "--fail-on", "seeds")
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_objects_of_before_are_reported(published, here, kgen):
+    path = here / "prod.yaml"
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "name: w1" not in line))
+    kinds = json.loads(kgen("exposure", "prod.yaml", "--json", "--fail-on", "userData").out)["outdated"]
+    (of_object,) = (found for found in kinds["documents"] if found.startswith("publish/objects/kgen/prod/node/w1/"))
+    assert "documents/w1.yaml.gz" in kinds["documents"]
+    assert {*kinds["userData"]} == {"publish/user-data/w1.yaml", "publish/user-data/w1.yaml.gz"}
+    assert kgen("render", "prod.yaml").code == 0
+    assert f"outputs/prod/{of_object}" in kgen("exposure", "prod.yaml").err
+
+
+def test_a_pool_has_no_seed_to_attach(published, kgen):
+    assert kgen("seed", "prod.yaml").code == 0
+    ended = kgen("attach", "prod.yaml", "workers", "--with", "qm")
+    assert (ended.code, "it is of a pool without a stub" in ended.err) == (2, True)
+
+
 def test_a_changed_cluster_must_be_published_again(published, here, kgen, pair):
     text = (here / "prod.yaml").read_text()
     (here / "prod.yaml").write_text(text.replace("role: node, address", "role: node, labels: {rack: r7}, address"))
@@ -234,6 +274,20 @@ def test_a_changed_cluster_must_be_published_again(published, here, kgen, pair):
             "a region and a KMS key are AWS's",
         ),
         (("--url", "https://10.0.0.2", "--certificate", "serve.crt", "--bucket", "b"), "a bucket is for S3"),
+        *(
+            (("--url", url, "--certificate", "serve.crt"), "give --url https://ADDRESS:PORT")
+            for url in (
+                "https://ADDRESS:PORT",
+                "https://",
+                "https://h:99999",
+                "https://h:0",
+                "https://h:1/a",
+                "https://h:1/a b",
+                "https://u@h",
+                "https://h?q",
+                "https://h\n",
+            )
+        ),
         (("--print-policies",), "kgen serve asks nothing of AWS"),
     ],
 )
