@@ -6,7 +6,6 @@ started for it again.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pytest
 
 from tests.boot.clusters import Cluster
 from tests.boot.machines import GATEWAY, Segment
+from tests.certificates import issue_certificate
 from tests.components import machine_image
 
 pytestmark = [pytest.mark.boot, pytest.mark.soak]
@@ -36,13 +36,12 @@ machines:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("served")
     generation = machine_image.FORKY
-    certificate, key = directory / "serve.crt", directory / "serve.key"
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    made += ["-subj", "/CN=kgen", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(made, check=True, capture_output=True)
+    issue_certificate(directory)
     with Segment("served") as segment:
         cluster = Cluster(segment, directory, CLUSTER.format(version=generation.kubernetes), generation)
-        published = cluster.kgen("publish", "cluster.yaml", "--to", "serve", "--url", URL, "--certificate", "serve.crt")
+        published = cluster.kgen(
+            "publish", "cluster.yaml", "--to", "serve", "--url", URL, "--certificate", "server.crt"
+        )
         assert published.returncode == 0, published.stderr
         cluster.machine("m1", 11, disk=machine_image.PLAIN_DISK)
         yield cluster
@@ -51,7 +50,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @contextmanager
 def serving(cluster: Cluster, *words: str) -> Iterator[None]:
     """Run ``kgen serve`` as the page says, until the end of the block."""
-    listen = ("--listen", f"{GATEWAY}:8443", "--certificate", "serve.crt", "--key", "serve.key", "--json")
+    listen = ("--listen", f"{GATEWAY}:8443", "--certificate", "server.crt", "--key", "server.key", "--json")
     serve = (sys.executable, "-m", "kgen", "serve", "cluster.yaml", *listen, *words)
     with cluster.segment.running(cluster.directory / "serve.log", *serve):
         yield
