@@ -28,9 +28,7 @@ from kgen.output.disk import disk_errors, read_plain_file
 from kgen.pipeline import Pipeline
 from kgen.secrets_bundle.model import Bundle
 from kgen.secrets_bundle.populate import populate
-
-_DOCUMENTS = ("user-data", "documents")
-"""Where a render has them (``kgen.user_data.document.directory``)."""
+from kgen.user_data.document import ATTACHED, UNATTACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,7 @@ def _root(directory: Path, cluster: str) -> Path | None:
 
 def _rendered(root: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield what returns the text of each rendered document, by machine."""
-    for directory in _DOCUMENTS:
+    for directory in (ATTACHED, UNATTACHED):
         for path in sorted((root / directory).glob("*.yaml.gz")):
             yield path.name.removesuffix(".yaml.gz"), partial(_text, path)
 

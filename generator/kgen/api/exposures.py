@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kgen.api import image, published, rendering
 from kgen.api.bundle import existing_bundle
@@ -21,6 +22,7 @@ from kgen.exposing import places
 from kgen.exposing.kinds import PLACE_KINDS, PlaceKind
 from kgen.exposing.places import Place, Secret
 from kgen.exposing.readers import readers
+from kgen.facts.providers import may_have_role
 from kgen.lab import state
 from kgen.lab.qemu import SEED
 from kgen.model import Cluster
@@ -30,7 +32,7 @@ from kgen.pipeline import Pipeline
 from kgen.secrets_bundle import exposure, store
 from kgen.secrets_bundle.model import Bundle
 from kgen.secrets_bundle.populate import populate
-from kgen.user_data.document import directory
+from kgen.user_data.document import UNATTACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,9 @@ def exposures(cluster_file: Path, output: Path = image.DEFAULT_OUTPUT) -> Exposu
         lies[name][Place(kind, str(cluster_file if secret.is_given else bundle_path))] = None
     everyone = [machine.name for machine in loaded.cluster.documents]
     current = published.current(loaded.cluster, bundle, root, everyone)
-    old = [*_of_before(root, current)]
-    there = _published(root, loaded.cluster, frozenset(path for _, path in old))
+    facts, files = published.recorded_bucket(root), published.files(root)
+    old = [*_of_before(facts, files, current)]
+    there = _published(root, loaded.cluster, facts, files.difference(path for _, path in old))
     pipeline = Pipeline(loaded.cluster, bundle)
     lab = state.load(root / state.DIRECTORY)
     for name, place in places.places(pipeline, found, reviewed, members, there, _places_of(lab)):
@@ -147,15 +150,16 @@ def _outdated(
 
 def _kind(cluster: Cluster, machine: str, path: str, with_stubs: Collection[str]) -> PlaceKind:
     """Return the kind of a document of an earlier render: nobody attaches those of machines with stubs."""
-    if PurePosixPath(path).parent == directory(replace(cluster, user_data_secrets="byReference")):
-        return "documents"
-    return "documents" if machine in with_stubs and not cluster.secrets_by_reference else "userData"
+    has_stub = machine in with_stubs and not cluster.secrets_by_reference
+    return "documents" if has_stub or PurePosixPath(path).parent == UNATTACHED else "userData"
 
 
-def _of_before(root: Path, current: Mapping[str, published.Current]) -> Iterator[tuple[PlaceKind, str]]:
-    """Yield kind and path of each object and stub on this disk that is not what `kgen publish` would write now."""
-    keys = {each.key for each in current.values()} | {*published.recorded_bucket(root).get(published.SEALED, ())}
-    for path in sorted(published.files(root)):
+def _of_before(
+    facts: Mapping[str, Any], files: Collection[str], current: Mapping[str, published.Current]
+) -> Iterator[tuple[PlaceKind, str]]:
+    """Yield kind and path of each of the published ``files`` that is not what `kgen publish` would write now."""
+    keys = {each.key for each in current.values()} | {*facts.get(published.SEALED, ())}
+    for path in sorted(files):
         key = object_key(PurePosixPath(path))
         if key and key not in keys:
             yield "documents", path
@@ -182,18 +186,23 @@ def _digests(cluster: Cluster, bundle: Bundle, named: Mapping[str, Sequence[str]
 def _warnings(
     root: Path, cluster_file: Path, cluster: Cluster, outdated: Mapping[PlaceKind, Sequence[str]]
 ) -> Iterator[Problem]:
-    render, seed = (command(verb, cluster_file, output=root.parent) for verb in ("render", "seed"))
-    publish = published.publish_command(cluster_file, root, cluster.provider)
     for kind, paths in outdated.items():
         more = f", and {len(paths) - 1:,} more of such files," if len(paths) > 1 else ""
         message = f"this file{more} would be another one now: it may hold secrets that are not in the report"
         if kind == "lab":
             hint = "run `kgen lab down`, and `kgen lab up` again"
-        elif kind == "seeds":
-            hint = f"run `{publish}`, then `{seed}`" if cluster.secrets_by_reference else f"run `{seed}`"
         else:
-            hint = f"run `{publish}`" if paths[0].startswith(f"{DIRECTORY}/") else f"run `{render}`"
+            hint = "run " + ", then ".join(f"`{each}`" for each in _again(root, cluster_file, cluster, kind, paths[0]))
         yield Problem(str(root / paths[0]), 0, 0, "", "K943", message, hint)
+
+
+def _again(root: Path, cluster_file: Path, cluster: Cluster, kind: PlaceKind, path: str) -> Iterator[str]:
+    """Yield the commands that write an outdated file again. A seed by reference holds what is published."""
+    is_published = PurePosixPath(path).is_relative_to(DIRECTORY)
+    if is_published or (kind == "seeds" and cluster.secrets_by_reference):
+        yield published.publish_command(cluster_file, root, cluster.provider)
+    if not is_published:
+        yield command("seed" if kind == "seeds" else "render", cluster_file, output=root.parent)
 
 
 def _places_of(lab: state.Lab | None) -> places.Lab | None:
@@ -206,21 +215,20 @@ def _places_of(lab: state.Lab | None) -> places.Lab | None:
     return places.Lab(PurePosixPath(state.DIRECTORY, state.KUBECONFIG), machines)
 
 
-def _published(root: Path, cluster: Cluster, of_before: frozenset[str]) -> places.Published:
+def _published(root: Path, cluster: Cluster, facts: Mapping[str, Any], files: frozenset[str]) -> places.Published:
     """Return what may be in the bucket, by machine. Who has a stub does not get the whole document as user-data.
 
-    ``of_before`` are the files of earlier contents on this disk.
+    ``facts`` are those of ``published.recorded_bucket``, ``files`` those on this disk that are of present contents.
     """
-    facts = published.recorded_bucket(root)
     keys: dict[str, list[str]] = {}
     for key in facts.get("objects", ()):
         *_, machine, _ = key.split("/")
         keys.setdefault(machine, []).append(key)
     # As `kgen attach` gives them out: at AWS, only machines of EC2 have a role.
-    can_fetch = facts.get("to") == "serve" or cluster.provider in ("ec2", "")
+    can_fetch = facts.get("to") == "serve" or may_have_role(cluster.provider)
     machines = published.machines(root) if can_fetch else frozenset()
     if cluster.secrets_by_reference:
         machines = frozenset(machine.name for machine in cluster.documents)
     sealed = frozenset(facts.get(published.SEALED, ()))
     at_aws = published.url_of(facts) if facts and facts["to"] != "serve" else ""
-    return places.Published(at_aws, keys, sealed, machines, published.files(root) - of_before)
+    return places.Published(at_aws, keys, sealed, machines, files)

@@ -14,7 +14,7 @@ from kgen.api.bundle import current_bundle
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.stub import OBJECTS, STUBS, object_key
 from kgen.errors import InputError, command
-from kgen.facts.providers import PROVIDERS
+from kgen.facts.providers import PROVIDERS, may_have_role
 from kgen.model import Cluster
 from kgen.output import lock
 from kgen.output.artifacts import Artifact
@@ -122,10 +122,11 @@ def current(cluster: Cluster, bundle: Bundle, root: Path, wanted: Collection[str
     recorded, digests = recorded_bucket(root), _stubs(root)
     found: dict[str, Current] = {}
     for each in bundle.rendered_as if recorded else ():
-        made = Pipeline(cluster, each).published(_store(recorded, each), kept=lambda path, text: text, only=wanted)
+        left = {*wanted} - found.keys()
+        made = Pipeline(cluster, each).published(_store(recorded, each), kept=lambda path, text: text, only=left)
         for name, one in _by_machine(made):
             if (root / OBJECTS / one.key).exists() and hashlib.sha256(one.stub).hexdigest() == digests.get(name):
-                found.setdefault(name, one)
+                found[name] = one
     return found
 
 
@@ -199,16 +200,14 @@ def publish_command(cluster_file: Path, root: Path, provider: str) -> str:
     recorded, output = recorded_bucket(root), root.parent
     if recorded.get("to") == "serve":
         return to_serve(cluster_file, output, recorded["url"])
-    if not recorded and provider not in ("ec2", ""):
+    if not recorded and not may_have_role(provider):
         return to_serve(cluster_file, output)
-    given = {
-        "--bucket": "" if recorded.get("to") == "secretsmanager" else recorded.get("bucket", "BUCKET"),
-        "--to": recorded["to"] if recorded.get("to") == "secretsmanager" else "",
-        "--region": recorded["region"] if recorded.get("to") == "secretsmanager" else "",
-        "--kms-key": recorded.get("kmsKey", ""),
-        "--bucket-owner": recorded.get("owner", ""),
-    }
-    words = (word for option, value in given.items() if value for word in (option, value))
+    words = ["--bucket", recorded.get("bucket", "BUCKET")]
+    if recorded.get("to") == "secretsmanager":
+        words = ["--to", "secretsmanager", "--region", recorded["region"]]
+    for option, fact in (("--kms-key", "kmsKey"), ("--bucket-owner", "owner")):
+        if value := recorded.get(fact):
+            words += [option, value]
     return command("publish", cluster_file, *words, output=output)
 
 

@@ -13,6 +13,7 @@ from kgen import __version__
 from kgen.api import image, launching, published, rendering
 from kgen.api.bundle import current_bundle
 from kgen.config.load import load
+from kgen.delivering.urls import is_of_server
 from kgen.emitters.contract import DocumentInfo
 from kgen.emitters.limits import StubTooLargeError
 from kgen.emitters.stub import object_key
@@ -336,7 +337,8 @@ def _server(cluster: Cluster, url: str, certificate: Path | None, launch_templat
     Raises:
         InputError: one is missing, launch templates are wanted, or the cluster lists no machine.
     """
-    if not _is_server(url) or certificate is None:
+    is_whole = is_of_server(url, "https") and "@" not in url and urlsplit(url).path in ("", "/")
+    if not is_whole or certificate is None:
         hint = "give --url https://ADDRESS:PORT, as machines reach it, and --certificate FILE"
         raise InputError("the stubs must know the address and the certificate of kgen serve", hint)
     if launch_templates:
@@ -345,14 +347,3 @@ def _server(cluster: Cluster, url: str, certificate: Path | None, launch_templat
         hint = "list the machines below `machines`, or use `userData: {secrets: sealed}` for pools"
         raise InputError("kgen serve gives a payload once, to one machine, and the cluster file lists none", hint)
     return url.rstrip("/"), certificate_pin(certificate)
-
-
-def _is_server(url: str) -> bool:
-    """Return whether ``url`` is that of an HTTPS server, and of nothing below it."""
-    try:
-        parts = urlsplit(url)
-        is_port = parts.port != 0
-    except ValueError:
-        return False
-    where = f"https://{parts.netloc}"
-    return is_port and bool(parts.hostname) and "@" not in url and url.isprintable() and url in (where, f"{where}/")

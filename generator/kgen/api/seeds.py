@@ -13,6 +13,7 @@ from kgen.config import values
 from kgen.config.load import load
 from kgen.emitters.seed import DIRECTORY
 from kgen.errors import InputError, Problem
+from kgen.facts.providers import may_have_role
 from kgen.model import Cluster
 from kgen.output import lock
 from kgen.output.disk import disk_errors
@@ -113,7 +114,7 @@ def _without_stub(cluster_file: Path, cluster: Cluster, root: Path, pool: str) -
         KgenError: the lock file is damaged.
     """
     place = published.recorded_bucket(root).get("to", "")
-    if place not in ("", "serve") and cluster.provider not in ("", "ec2"):
+    if place not in ("", "serve") and not may_have_role(cluster.provider):
         raise InputError(published.no_role(cluster.provider), published.serve_hint(cluster_file, root.parent))
     without = tuple(it.name for it in cluster.pools) if place == "serve" else ()
     if pool in without:

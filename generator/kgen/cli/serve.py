@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 import click
 
 from kgen.cli import arguments, console
+from kgen.delivering.urls import is_of_server
 from kgen.errors import InputError, KgenError
 
 if TYPE_CHECKING:
@@ -69,13 +69,7 @@ class _Url(click.ParamType):  # type: ignore[type-arg]
         text = str(value)
         if not text:
             return ""
-        is_plain = text.isascii() and text.isprintable() and not set(text) & set(" ;\"'\\${}?#")
-        try:
-            parts = urlsplit(text)
-            is_url = is_plain and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # of an IPv6 address or a port
-            is_url = False
-        if not is_url:
+        if not is_of_server(text, "http", "https"):
             self.fail(f"{text!r} is not the URL of a server: write http://10.0.0.2:8080", param, ctx)
         return text.rstrip("/")
 

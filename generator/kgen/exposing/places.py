@@ -58,7 +58,7 @@ class Published:
     """What is published: the keys of each machine's objects. ``url`` begins their names at AWS; empty: none is there.
 
     ``sealed`` are those of the keys whose objects hold no secret. ``machines`` have stubs as user-data; ``files`` are
-    stubs and copies of objects on this disk, without those that are of before.
+    the stubs and the copies of objects on this disk, without those of earlier contents.
     """
 
     url: str = ""

@@ -170,3 +170,8 @@ def too_small_for(gzip_bytes: int) -> tuple[str, ...]:
     """Return the providers that accept gzip, but not a compressed document of this size."""
     rows = (row for row in _ROWS if row.gzip and row.limit_bytes is not None)
     return tuple(row.name for row in rows if row.count(gzip_bytes) > (row.limit_bytes or 0))
+
+
+def may_have_role(provider: str) -> bool:
+    """Return whether machines may have a role at AWS: on EC2, and where the cluster file names no provider."""
+    return provider in ("", "ec2")

@@ -133,7 +133,7 @@ class Bundle:
 
     @property
     def rendered_as(self) -> tuple[Bundle, ...]:
-        """Return what output that is up to date was rendered with: this bundle, or this before it was seen running.
+        """Return the bundles that present output may come from: this one, and it before the cluster was seen running.
 
         Verbs such as `kgen status` record that between renders, and only a first boot needs to know.
         """

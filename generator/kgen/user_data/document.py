@@ -22,6 +22,10 @@ from kgen.model import Cluster, Role
 from kgen.payload import Payload
 from kgen.user_data import sealing
 
+ATTACHED = PurePosixPath("user-data")
+"""Where documents are that the provider gets."""
+UNATTACHED = PurePosixPath("documents")
+"""Where they are if the provider gets stubs instead."""
 _UNITS = PurePosixPath("/etc/systemd/system")
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"  # deflate, no name, mtime 0, best compression, unknown OS
 _BLOCK_IN_LIST = 4  # the column of the lines of a literal block in `- key: |`
@@ -90,8 +94,8 @@ def _compressor() -> Any:
 
 
 def directory(cluster: Cluster) -> PurePosixPath:
-    """Return where documents are: not in ``user-data`` if the provider never gets them, because it gets stubs."""
-    return PurePosixPath("documents" if cluster.secrets_by_reference else "user-data")
+    """Return where a render writes documents."""
+    return UNATTACHED if cluster.secrets_by_reference else ATTACHED
 
 
 def opening(cluster: Cluster, payload: Payload) -> str:

@@ -6,6 +6,7 @@ from kgen.config import own_values
 from kgen.config.rules.facts import Facts
 from kgen.facts import names
 from kgen.facts.labels import kubelet_may_set
+from kgen.facts.providers import may_have_role
 from kgen.reader.objects import Draft
 from kgen.reader.report import Report
 from kgen.reader.tree import Mapping, Node
@@ -105,7 +106,7 @@ def tokens_of_pools(facts: Facts, report: Report) -> None:
     """A machine asks Parameter Store with the role of its EC2 instance."""
     provider = facts.root.get("provider")
     for pool in facts.pools:
-        if pool.get("tokenFrom") == "ssm" and provider not in (None, "", "ec2"):
+        if pool.get("tokenFrom") == "ssm" and not may_have_role(provider or ""):
             hint = "remove it, or write `provider: ec2`"
             report.error(pool.at("tokenFrom"), "K395", f"machines at {provider} have no role for Parameter Store", hint)
 
